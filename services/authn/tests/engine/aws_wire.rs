@@ -4,14 +4,15 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use lanyard_api::Denial;
-use lanyard_api::authn::{AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
+use lanyard_api::authn::{AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 use lanyard_api::aws_wire::AwsError;
 use lanyard_iam::Credentials;
 use lanyard_proto::mapping::v1 as mapping;
-use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message as _;
 
+use crate::promises::in_each_form;
 use crate::world::call::allow;
+use crate::world::form::Start;
 use crate::world::{REGION, World, cluster_of, world};
 
 const AUTHORITY: &str = "127.0.0.1:8445";
@@ -92,7 +93,7 @@ fn sign(world: &World, by: &Credentials, sent: &Sent<'_>) -> AdmitAwsQuery {
 }
 
 async fn send(world: &World, by: &Credentials, sent: &Sent<'_>) -> AwsAdmission {
-    world.engine.admit_aws(sign(world, by, sent)).await.unwrap()
+    world.admit_aws(sign(world, by, sent)).await.unwrap()
 }
 
 fn admitted(answer: AwsAdmission) -> AwsAdmitted {
@@ -123,7 +124,7 @@ fn wrong(answer: AwsAdmission) -> AwsError {
     }
 }
 
-on_each_store!(
+in_each_form! {
     a_signed_request_is_admitted_as_the_management_call_that_it_is,
     a_cluster_is_one_of_the_callers_own_account_and_region,
     immunity_33_another_accounts_cluster_is_not_there,
@@ -136,10 +137,10 @@ on_each_store!(
     a_refusal_is_worded_as_aws_words_it,
     immunity_58_a_refusal_tells_nothing_of_what_is_there,
     a_mutating_signature_goes_with_its_actor_and_a_reading_one_does_not,
-);
+}
 
-async fn a_signed_request_is_admitted_as_the_management_call_that_it_is(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_signed_request_is_admitted_as_the_management_call_that_it_is(start: Start) {
+    let world = world(start).await;
     let name = &world.cluster.name;
     let arn = "arn:aws:iam::111122223333:role/team/Dev";
     let path = format!("/clusters/{name}/access-entries/{}", arn.replace(':', "%3A").replace('/', "%2F"));
@@ -161,8 +162,8 @@ async fn a_signed_request_is_admitted_as_the_management_call_that_it_is(database
     assert_eq!(wrong(send(&world, &ana, &get("/nothing")).await).code, "UnknownOperationException");
 }
 
-async fn a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it(start: Start) {
+    let world = world(start).await;
     let ana = world.policed("ana", &allow("iam:ListUserTags", "*")).await;
     let ask = async |action: &str| {
         let body = format!("Action={action}&Version=2010-05-08&UserName=ana");
@@ -179,8 +180,8 @@ async fn a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it(databa
     }
 }
 
-async fn immunity_36_a_session_that_has_ended_proves_nobody(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_36_a_session_that_has_ended_proves_nobody(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let trusted = format!("arn:aws:iam::{}:root", world.hub.account);
     let role = world.role(world.hub.account, "/", "Dev", &trusted).await;
@@ -194,8 +195,8 @@ async fn immunity_36_a_session_that_has_ended_proves_nobody(database: TestDataba
     }
 }
 
-async fn a_refusal_is_worded_as_aws_words_it(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_refusal_is_worded_as_aws_words_it(start: Start) {
+    let world = world(start).await;
     let account = world.hub.account;
     let name = &world.cluster.name;
     let cluster = format!("arn:aws:eks:{REGION}:{account}:cluster/{name}");
@@ -240,8 +241,8 @@ async fn a_refusal_is_worded_as_aws_words_it(database: TestDatabase) {
     }
 }
 
-async fn immunity_58_a_refusal_tells_nothing_of_what_is_there(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_58_a_refusal_tells_nothing_of_what_is_there(start: Start) {
+    let world = world(start).await;
     let account = world.hub.account;
     world.put(&crate::policies::entry_of(&world, "boss")).await;
     let key = world.policed("ana", &allow("eks:ListClusters", "*")).await;
@@ -257,8 +258,8 @@ async fn immunity_58_a_refusal_tells_nothing_of_what_is_there(database: TestData
     assert_eq!(there.replace("boss", "none"), missing, "one that is there looks as one that is not");
 }
 
-async fn a_cluster_is_one_of_the_callers_own_account_and_region(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_cluster_is_one_of_the_callers_own_account_and_region(start: Start) {
+    let world = world(start).await;
     let path = format!("/clusters/{}", world.cluster.name);
     let elsewhere = Sent { region: "eu-central-1", ..get(&path) };
     let denial = forbidden(send(&world, &world.administrator, &elsewhere).await);
@@ -274,8 +275,8 @@ async fn a_cluster_is_one_of_the_callers_own_account_and_region(database: TestDa
     assert_eq!(forbidden(send(&world, &bo, &get("/clusters/none")).await).code, "unknown_cluster");
 }
 
-async fn immunity_33_another_accounts_cluster_is_not_there(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_33_another_accounts_cluster_is_not_there(start: Start) {
+    let world = world(start).await;
     let other = world.register("777788889999", lanyard_api::Authority::Local).await;
     let (user, eve) = world.user(other, "/", "eve").await;
     let owner = lanyard_api::authn::accounts::PolicyOwner::User(user.name);
@@ -295,8 +296,8 @@ async fn immunity_33_another_accounts_cluster_is_not_there(database: TestDatabas
     assert_eq!(message.cluster, "another-id");
 }
 
-async fn immunity_45_what_was_not_signed_so_is_refused(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_45_what_was_not_signed_so_is_refused(start: Start) {
+    let world = world(start).await;
     let by = &world.administrator;
     let path = format!("/clusters/{}/access-entries", world.cluster.name);
     let body: &[u8] = br#"{"principalArn":"arn:aws:iam::111122223333:user/ana"}"#;
@@ -305,7 +306,7 @@ async fn immunity_45_what_was_not_signed_so_is_refused(database: TestDatabase) {
     let alter = async |change: &dyn Fn(&mut AdmitAwsQuery)| {
         let mut query = sign(&world, by, &create());
         change(&mut query);
-        unproven(world.engine.admit_aws(query).await.unwrap())
+        unproven(world.admit_aws(query).await.unwrap())
     };
     assert_eq!(alter(&|query| query.body = Bytes::from_static(b"{}")).await, "signature_mismatch");
     assert_eq!(alter(&|query| query.path.push('x')).await, "signature_mismatch");
@@ -333,8 +334,8 @@ async fn immunity_45_what_was_not_signed_so_is_refused(database: TestDatabase) {
     assert_eq!(alter(&|query| query.query.clone_from(&in_query)).await, "signed_twice");
 }
 
-async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(start: Start) {
+    let world = world(start).await;
     let by = &world.administrator;
     let path = format!("/clusters/{}", world.cluster.name);
     let code = async |sent: Sent<'_>| match send(&world, by, &sent).await {
@@ -354,8 +355,8 @@ async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(dat
     }
 }
 
-async fn immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(start: Start) {
+    let world = world(start).await;
     let headers = [("x-k8s-aws-id", world.cluster.id.as_str())];
     let by = &world.administrator;
     let found = admitted(send(&world, by, &Sent { headers: &headers, presigned: true, ..who_am_i() }).await);
@@ -369,8 +370,8 @@ async fn immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(datab
     admitted(send(&world, &ana, &who_am_i()).await);
 }
 
-async fn a_page_token_is_of_one_caller_and_one_list(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_page_token_is_of_one_caller_and_one_list(start: Start) {
+    let world = world(start).await;
     let path = format!("/clusters/{}/access-entries", world.cluster.name);
     let key = admitted(send(&world, &world.administrator, &get(&path)).await).page_key.unwrap();
     let token = key.seal("the last one");
@@ -401,8 +402,8 @@ async fn a_page_token_is_of_one_caller_and_one_list(database: TestDatabase) {
     assert_eq!(found.page_key, None, "what has no pages has no key for them");
 }
 
-async fn a_mutating_signature_goes_with_its_actor_and_a_reading_one_does_not(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_mutating_signature_goes_with_its_actor_and_a_reading_one_does_not(start: Start) {
+    let world = world(start).await;
     let path = format!(
         "/clusters/{}/access-entries/arn%3Aaws%3Aiam%3A%3A111122223333%3Auser%2Fana",
         world.cluster.name

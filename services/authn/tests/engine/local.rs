@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use crate::promises::in_each_form;
+use crate::world::form::Start;
 use crate::world::{HOST, REGION, account, cluster_of, code, refused, system, verified, world};
 use base64::Engine as _;
 use lanyard_api::authn::accounts::{Accounts, Named};
@@ -14,11 +16,10 @@ use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, Region, SecretAccessKe
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 
-on_each_store!(
+in_each_form! {
     a_users_token_proves_the_user_with_path_and_unique_id,
     a_role_sessions_token_proves_the_session_with_all_that_it_descends_from,
     tokens_of_another_make_are_accepted,
-    a_token_of_the_hubs_own_keys_may_name_the_hub_as_its_sts,
     what_is_no_token_of_ours_is_somebody_elses_affair,
     a_refusal_names_its_reason_and_the_part_that_failed,
     immunity_01_parameters_that_differ_in_letter_case_alone_are_refused,
@@ -33,11 +34,16 @@ on_each_store!(
     immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later,
     a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends,
     explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone,
+}
+
+// Of the engine's configuration and its first start.
+on_each_store!(
+    a_token_of_the_hubs_own_keys_may_name_the_hub_as_its_sts,
     immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear,
 );
 
-async fn a_users_token_proves_the_user_with_path_and_unique_id(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_users_token_proves_the_user_with_path_and_unique_id(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/team/", "ana").await;
     let answer = verified(world.knock(&key, &world.cluster).await);
     let identity = answer.identity.value.aws().unwrap();
@@ -51,8 +57,8 @@ async fn a_users_token_proves_the_user_with_path_and_unique_id(database: TestDat
     assert_eq!(world.sts.calls(), 0, "local keys never leave");
 }
 
-async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/team/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -107,8 +113,8 @@ fn of_another_make(by: &Credentials, cluster_id: &str, at: time::OffsetDateTime)
     format!("k8s-aws-v1.{encoded}")
 }
 
-async fn tokens_of_another_make_are_accepted(database: TestDatabase) {
-    let world = world(database).await;
+async fn tokens_of_another_make_are_accepted(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -150,15 +156,15 @@ async fn a_token_of_the_hubs_own_keys_may_name_the_hub_as_its_sts(database: Test
     assert_eq!(world.sts.calls(), 0);
 }
 
-async fn what_is_no_token_of_ours_is_somebody_elses_affair(database: TestDatabase) {
-    let world = world(database).await;
+async fn what_is_no_token_of_ours_is_somebody_elses_affair(start: Start) {
+    let world = world(start).await;
     for token in ["", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "k8s-aws-v2.aGk", "K8S-AWS-V1.aGk", "lbg_x"] {
         assert_eq!(world.ask(token, &world.cluster).await, Ok(Authentication::NotOurs), "V83 {token:?}");
     }
 }
 
-async fn a_refusal_names_its_reason_and_the_part_that_failed(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_refusal_names_its_reason_and_the_part_that_failed(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -231,8 +237,8 @@ async fn a_refusal_names_its_reason_and_the_part_that_failed(database: TestDatab
     assert_eq!(code(world.knock(&key, &nowhere).await), "unknown_cluster");
 }
 
-async fn immunity_01_parameters_that_differ_in_letter_case_alone_are_refused(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_01_parameters_that_differ_in_letter_case_alone_are_refused(start: Start) {
+    let world = world(start).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let token = world.token(&key, "dev");
@@ -249,8 +255,8 @@ async fn immunity_01_parameters_that_differ_in_letter_case_alone_are_refused(dat
     }
 }
 
-async fn immunity_04_a_token_is_for_one_cluster_also_among_clusters_of_one_name(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_04_a_token_is_for_one_cluster_also_among_clusters_of_one_name(start: Start) {
+    let world = world(start).await;
     let other_account = world.register("222233334444", Authority::Local).await;
     let (_, ana) = world.user(world.hub.account, "/", "ana").await;
     let (_, bo) = world.user(other_account, "/", "bo").await;
@@ -266,8 +272,8 @@ async fn immunity_04_a_token_is_for_one_cluster_also_among_clusters_of_one_name(
     assert_eq!(code(world.knock(&bo, &world.cluster).await), "account_not_trusted");
 }
 
-async fn immunity_05_both_ends_of_the_window_hold_offline(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_05_both_ends_of_the_window_hold_offline(start: Start) {
+    let world = world(start).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     world.clock.advance(Duration::HOUR);
     let at = world.now();
@@ -289,9 +295,9 @@ async fn immunity_05_both_ends_of_the_window_hold_offline(database: TestDatabase
 }
 
 async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_with_the_next_call(
-    database: TestDatabase,
+    start: Start,
 ) {
-    let world = world(database).await;
+    let world = world(start).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     let mut cluster = cluster_of(&world.hub, "tenant", world.hub.account, world.now());
     cluster.trusted_accounts.push(TrustedAccount { authority: Authority::Local, account: tenant });
@@ -319,8 +325,8 @@ async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_w
     assert_eq!(code(world.ask(token.expose(), &cluster).await), "unknown_key");
 }
 
-async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state(database: TestDatabase) {
-    let world = world(database).await;
+async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let named = Named { account: Some(user.account), name: user.name };
     world.engine.set_access_key_active(system(), named, key.access_key_id.clone(), false).await.unwrap();
@@ -329,9 +335,7 @@ async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state(data
     assert_eq!(code(world.knock(&key, &world.cluster).await), "inactive_key");
 }
 
-async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew(
-    database: TestDatabase,
-) {
+async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew(start: Start) {
     for what in [
         "key deleted",
         "key switched off",
@@ -341,7 +345,7 @@ async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_ar
         "role made anew",
         "revoked",
     ] {
-        let world = world(database.another().await).await;
+        let world = world(start.another().await).await;
         let home = world.hub.account;
         let (user, key) = world.user(home, "/", "ana").await;
         let role = world.role(home, "/", "Dev", "*").await;
@@ -388,10 +392,8 @@ async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_ar
     }
 }
 
-async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_accounts(
-    database: TestDatabase,
-) {
-    let world = world(database).await;
+async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_accounts(start: Start) {
+    let world = world(start).await;
     let (home, away) = (world.hub.account, world.register("222233334444", Authority::Local).await);
     let (user, key) = world.user(away, "/", "ana").await;
     let between = world.role(away, "/", "Between", "*").await;
@@ -420,8 +422,8 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     assert_eq!(code(world.knock(&later.credentials, &world.cluster).await), "session_ancestor_gone");
 }
 
-async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refusal(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refusal(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     verified(world.knock(&key, &world.cluster).await);
@@ -432,8 +434,8 @@ async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refus
     assert_eq!(fault.code(), "unavailable");
 }
 
-async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -450,8 +452,8 @@ async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody(database: 
     }
 }
 
-async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later(start: Start) {
+    let world = world(start).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let token = world.token(&key, "dev");
     verified(world.ask(token.expose(), &world.cluster).await);
@@ -469,8 +471,8 @@ async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later(data
     );
 }
 
-async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends(start: Start) {
+    let world = world(start).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/team/", "ana").await;
     let role = world.role(home, "/", "Dev", "*").await;
@@ -522,10 +524,8 @@ async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends(da
     verified(world.knock(&key, &world.cluster).await);
 }
 
-async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone(
-    database: TestDatabase,
-) {
-    let world = world(database).await;
+async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone(start: Start) {
+    let world = world(start).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let tenant = world.register("222233334444", Authority::Local).await;
     world.put(&cluster_of(&world.hub, "prod", world.hub.account, world.now())).await;
@@ -533,7 +533,7 @@ async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_
     let hints = async |signed_for: &str| {
         let token = world.token(&key, signed_for);
         let query = AuthenticateQuery { explain: true, ..world.query(token.expose(), &world.cluster) };
-        refused(world.engine.authenticate(query).await).hints.join(" ")
+        refused(world.authenticate(query).await).hints.join(" ")
     };
     assert!(hints("prod").await.contains("`prod`"));
     let foreign = hints("secret-project").await;

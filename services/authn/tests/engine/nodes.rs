@@ -13,14 +13,16 @@ use lanyard_oidc::{
     stand_in::{Projected, SigningKey},
 };
 use lanyard_proto::credentials::v1 as pb;
-use lanyard_store::{Record as _, on_each_store, test_support::TestDatabase};
+use lanyard_store::Record as _;
 use prost::Message as _;
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::promises::in_each_form;
 use crate::world::call::{
     AUTHORITY, CREATE_ENTRY, DESCRIBE, admitted, allow, describe, forbidden, sign, unproven,
 };
+use crate::world::form::Start;
 use crate::world::{World, cluster_of, code, lockout, verified, world};
 
 const VEND: &str = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity";
@@ -29,7 +31,7 @@ const NODE: &str = "ip-10-0-0-7.ec2.internal";
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(Algorithm::Es256, "own"));
 
-on_each_store!(
+in_each_form! {
     immunity_48_a_node_is_admitted_by_its_agents_token_to_vend_and_for_nothing_else,
     immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused,
     immunity_48_a_nodes_token_that_was_verified_is_good_no_longer_than_its_key_and_its_time,
@@ -37,7 +39,7 @@ on_each_store!(
     a_token_by_a_key_that_is_not_known_yet_has_no_answer,
     immunity_36_a_pods_session_ends_with_its_association_and_its_cluster,
     a_pods_session_that_is_newer_than_what_is_known_has_no_answer,
-);
+}
 
 fn claims(world: &World) -> Value {
     let projected = Projected {
@@ -94,13 +96,11 @@ fn query(token: &str, cluster: &str) -> AdmitQuery {
 }
 
 async fn ask(world: &World, query: AdmitQuery) -> Admission {
-    world.engine.admit(query).await.unwrap()
+    world.admit(query).await.unwrap()
 }
 
-async fn immunity_48_a_node_is_admitted_by_its_agents_token_to_vend_and_for_nothing_else(
-    database: TestDatabase,
-) {
-    let world = world(database).await;
+async fn immunity_48_a_node_is_admitted_by_its_agents_token_to_vend_and_for_nothing_else(start: Start) {
+    let world = world(start).await;
     knows(&world, &world.cluster, ISSUER, &KEY).await;
     let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
@@ -132,8 +132,8 @@ async fn immunity_48_a_node_is_admitted_by_its_agents_token_to_vend_and_for_noth
     assert_eq!(forbidden(ask(&world, signed(&not)).await).code, "implicit_deny");
 }
 
-async fn immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused(start: Start) {
+    let world = world(start).await;
     knows(&world, &world.cluster, ISSUER, &KEY).await;
     let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
@@ -188,9 +188,9 @@ async fn immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused(datab
 }
 
 async fn immunity_48_a_nodes_token_that_was_verified_is_good_no_longer_than_its_key_and_its_time(
-    database: TestDatabase,
+    start: Start,
 ) {
-    let world = world(database).await;
+    let world = world(start).await;
     knows(&world, &world.cluster, ISSUER, &KEY).await;
     let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
@@ -210,10 +210,8 @@ async fn immunity_48_a_nodes_token_that_was_verified_is_good_no_longer_than_its_
     assert_eq!(unproven(again().await), "node_token", "it has ended");
 }
 
-async fn immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_cannot_name(
-    database: TestDatabase,
-) {
-    let world = world(database).await;
+async fn immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_cannot_name(start: Start) {
+    let world = world(start).await;
     knows(&world, &world.cluster, ISSUER, &KEY).await;
     let mut guess = claims(&world);
     guess["iss"] = "https://issuer.example/guess".into();
@@ -229,12 +227,12 @@ async fn immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_ca
     assert_eq!(told.len(), 1, "{told:?}");
 }
 
-async fn a_token_by_a_key_that_is_not_known_yet_has_no_answer(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_token_by_a_key_that_is_not_known_yet_has_no_answer(start: Start) {
+    let world = world(start).await;
     knows(&world, &world.cluster, ISSUER, &KEY).await;
     let next = SigningKey::generate(Algorithm::Es256, "next");
     let token = next.mint(&claims(&world));
-    let early = world.engine.admit(query(&token, "dev")).await;
+    let early = world.admit(query(&token, "dev")).await;
     assert!(matches!(early, Err(Fault::Unavailable { .. })), "{early:?}");
     world.clock.advance(Duration::minutes(4));
     assert_eq!(unproven(ask(&world, query(&token, "dev")).await), "node_token");
@@ -261,8 +259,8 @@ async fn pods_session(world: &World, revision: u64) -> Credentials {
     world.session_of(&role, ancestors, 0).await.0.credentials
 }
 
-async fn immunity_36_a_pods_session_ends_with_its_association_and_its_cluster(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_36_a_pods_session_ends_with_its_association_and_its_cluster(start: Start) {
+    let world = world(start).await;
     let own = association(&world);
     world.put(&own).await;
     let revision = world.store.revision(Scope::Cluster(world.cluster.uid)).await.unwrap().0;
@@ -298,8 +296,8 @@ async fn immunity_36_a_pods_session_ends_with_its_association_and_its_cluster(da
     assert_eq!(code(world.knock(&session, &other).await), "session_ancestor_gone");
 }
 
-async fn a_pods_session_that_is_newer_than_what_is_known_has_no_answer(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_pods_session_that_is_newer_than_what_is_known_has_no_answer(start: Start) {
+    let world = world(start).await;
     let revision = world.store.revision(Scope::Cluster(world.cluster.uid)).await.unwrap().0;
     let session = pods_session(&world, revision + 1).await;
     let answer = world.knock(&session, &world.cluster).await;

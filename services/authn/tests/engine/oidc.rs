@@ -12,9 +12,11 @@ use lanyard_store::{on_each_store, test_support::TestDatabase};
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::promises::in_each_form;
+use crate::world::form::Start;
 use crate::world::{World, cluster_of, code, refused, verified, world};
 
-on_each_store!(
+in_each_form! {
     a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on,
     a_token_of_any_other_issuer_is_not_ours,
     immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code,
@@ -23,6 +25,10 @@ on_each_store!(
     immunity_39_a_configuration_that_is_gone_counts_for_no_token,
     a_block_stops_a_subject_and_a_whole_issuer,
     immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal,
+}
+
+// Of the engine's configuration, and of what it does by itself.
+on_each_store!(
     keys_are_fetched_as_soon_as_a_cluster_is_in_memory,
     an_issuer_in_the_hubs_own_network_is_not_called_unless_the_operator_says_so,
 );
@@ -64,8 +70,8 @@ fn token(world: &World, issuer: &StandIn, more: Value) -> String {
     issuer.mint(&claims)
 }
 
-async fn a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on(start: Start) {
+    let world = world(start).await;
     let (issuer, config) = associated(&world).await;
     let raw = token(
         &world,
@@ -95,8 +101,8 @@ async fn a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on(dat
     assert_eq!((issuer.calls_of(Document::Keys), issuer.stray_calls()), (1, 0), "keys are kept");
 }
 
-async fn a_token_of_any_other_issuer_is_not_ours(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_token_of_any_other_issuer_is_not_ours(start: Start) {
+    let world = world(start).await;
     let issuer = StandIn::start("").await;
     let raw = token(&world, &issuer, json!({}));
     assert_eq!(world.ask(&raw, &world.cluster).await, Ok(Authentication::NotOurs), "no configuration at all");
@@ -115,8 +121,8 @@ async fn a_token_of_any_other_issuer_is_not_ours(database: TestDatabase) {
     }
 }
 
-async fn immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code(start: Start) {
+    let world = world(start).await;
     let (issuer, _) = associated(&world).await;
     let now = world.now().unix_timestamp();
     let good = token(&world, &issuer, json!({}));
@@ -153,8 +159,8 @@ async fn immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code(data
     verified(world.ask(&good, &world.cluster).await);
 }
 
-async fn immunity_52_one_clusters_token_is_no_token_of_another(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_52_one_clusters_token_is_no_token_of_another(start: Start) {
+    let world = world(start).await;
     let (issuer, _) = associated(&world).await;
     let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
@@ -166,8 +172,8 @@ async fn immunity_52_one_clusters_token_is_no_token_of_another(database: TestDat
     assert_eq!(issuer.calls_of(Document::Keys), 1, "both share the issuer's keys");
 }
 
-async fn immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once(start: Start) {
+    let world = world(start).await;
     let (issuer, _) = associated(&world).await;
     verified(world.ask(&token(&world, &issuer, json!({})), &world.cluster).await);
     world.clock.advance(Duration::minutes(1));
@@ -182,8 +188,8 @@ async fn immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once(database: Test
     assert_eq!(issuer.calls_of(Document::Keys) - before, 1);
 }
 
-async fn immunity_39_a_configuration_that_is_gone_counts_for_no_token(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_39_a_configuration_that_is_gone_counts_for_no_token(start: Start) {
+    let world = world(start).await;
     let (issuer, config) = associated(&world).await;
     let raw = token(&world, &issuer, json!({}));
     verified(world.ask(&raw, &world.cluster).await);
@@ -191,8 +197,8 @@ async fn immunity_39_a_configuration_that_is_gone_counts_for_no_token(database: 
     assert_eq!(world.ask(&raw, &world.cluster).await, Ok(Authentication::NotOurs));
 }
 
-async fn a_block_stops_a_subject_and_a_whole_issuer(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_block_stops_a_subject_and_a_whole_issuer(start: Start) {
+    let world = world(start).await;
     let (issuer, _) = associated(&world).await;
     let (ana, bob) = (token(&world, &issuer, json!({})), token(&world, &issuer, json!({"sub": "bob"})));
     let subject = BlockTarget::OidcSubject { issuer: issuer.issuer().to_owned(), subject: "ana".to_owned() };
@@ -209,8 +215,8 @@ async fn a_block_stops_a_subject_and_a_whole_issuer(database: TestDatabase) {
     }
 }
 
-async fn immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal(start: Start) {
+    let world = world(start).await;
     let issuer = StandIn::start("").await;
     issuer.behave(Behaviour::Status(503));
     world.put(&config(&issuer, &world.cluster, CLIENT)).await;

@@ -1,4 +1,4 @@
-//! What a promise about authn's managed methods is held against: the engine, and the engine behind gRPC.
+//! What a promise of authn is held against: the engine, and the engine behind gRPC.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) fn behind_grpc(world: &World) -> impl Calls {
     Remote::new(admitting(serve_in_process(routes), vouchers))
 }
 
-/// Runs a module's promises on both forms, each on each store.
+/// Runs a module's promises about managed methods on both forms, each on each store.
 macro_rules! promises {
     ($module:ident: $($name:ident,)+) => {
         mod engine {
@@ -49,4 +49,21 @@ macro_rules! promises {
     };
 }
 
-pub(crate) use promises;
+/// Runs promises of `Authenticate`, `Admit` and `AdmitAws` in both forms, each on each store.
+macro_rules! in_each_form {
+    ($($name:ident,)+) => {
+        mod engine {
+            $(lanyard_store::on_each_store!($name: database => {
+                super::super::$name(database.into()).await;
+            });)+
+        }
+
+        mod grpc {
+            $(lanyard_store::on_each_store!($name: database => {
+                super::super::$name(crate::world::form::Start::behind_grpc(database)).await;
+            });)+
+        }
+    };
+}
+
+pub(crate) use {in_each_form, promises};

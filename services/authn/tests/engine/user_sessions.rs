@@ -1,23 +1,24 @@
 //! A user's own session (AWS STS `GetSessionToken`): it is its user, may less, and ends with its user or the key that made it.
 
+use crate::promises::in_each_form;
 use crate::world::call::{ASSUME_ROLE, DESCRIBE, GET_USER, admitted, allow, assume, describe, forbidden};
+use crate::world::form::Start;
 use crate::world::{World, code, system, verified, world};
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner, User};
 use lanyard_api::{ActorKind, Scope};
 use lanyard_iam::{AccessKeyId, Ancestor, Credentials, PrincipalArn, PrincipalId, SessionClaims};
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials};
-use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 
 const GET_SESSION_TOKEN: &str = "/lanyard.credentials.v1.Sessions/GetSessionToken";
 const GET_ACCESS_KEY_INFO: &str = "/lanyard.authn.v1.Accounts/GetAccessKeyInfo";
 
-on_each_store!(
+in_each_form! {
     every_user_may_ask_for_a_session_and_no_session_may,
     a_users_session_is_its_user_and_may_neither_iam_nor_sts,
     immunity_36_a_users_session_ends_with_the_key_and_the_user,
-);
+}
 
 async fn session(world: &World, user: &User, key: &AccessKeyId) -> Credentials {
     let arn = format!("arn:{}:iam::{}:user{}{}", world.hub.partition, user.account, user.path, user.name);
@@ -40,8 +41,8 @@ async fn session(world: &World, user: &User, key: &AccessKeyId) -> Credentials {
     world.minter.mint(&claims, &SystemRandom::new()).unwrap().credentials
 }
 
-async fn every_user_may_ask_for_a_session_and_no_session_may(database: TestDatabase) {
-    let world = world(database).await;
+async fn every_user_may_ask_for_a_session_and_no_session_may(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/team/", "ana").await;
     let asked = credentials::GetSessionTokenRequest { duration_seconds: 900 };
     let actor = admitted(world.call(&key, GET_SESSION_TOKEN, &asked).await);
@@ -62,8 +63,8 @@ async fn every_user_may_ask_for_a_session_and_no_session_may(database: TestDatab
     assert_eq!(denial.code, "session_of_session", "{denial}");
 }
 
-async fn a_users_session_is_its_user_and_may_neither_iam_nor_sts(database: TestDatabase) {
-    let world = world(database).await;
+async fn a_users_session_is_its_user_and_may_neither_iam_nor_sts(start: Start) {
+    let world = world(start).await;
     let (user, key) = world.user(world.hub.account, "/team/", "ana").await;
     world.policy(user.account, PolicyOwner::User("ana".to_owned()), "all", &allow("*", "*")).await;
     let own = session(&world, &user, &key.access_key_id).await;
@@ -90,8 +91,8 @@ async fn a_users_session_is_its_user_and_may_neither_iam_nor_sts(database: TestD
     admitted(world.call(&own, ASSUME_ROLE, &assume(&world, &role)).await);
 }
 
-async fn immunity_36_a_users_session_ends_with_the_key_and_the_user(database: TestDatabase) {
-    let world = world(database).await;
+async fn immunity_36_a_users_session_ends_with_the_key_and_the_user(start: Start) {
+    let world = world(start).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/", "ana").await;
     let spare = world.key(home, "ana").await;

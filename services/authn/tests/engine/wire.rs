@@ -1,21 +1,16 @@
-//! `Authenticate` and `Admit` keep their promises over gRPC too: yes, no and no answer stay three different things.
-
-use std::sync::Arc;
+//! What is of the wire alone: vouchers on what authn answers, and that yes, no and no answer arrive as the engine gave them. Their
+//! promises hold in both forms (`world::form`).
 
 use crate::world::call::{DESCRIBE, Signing, describe, sign};
+use crate::world::form::{behind_grpc, vouchers};
 use crate::world::{World, world};
-use lanyard_api::authn::{
-    self, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Vouching,
-};
-use lanyard_api::grpc::{Door, Remote, Served};
-use lanyard_api::suite::serve_in_process;
-use lanyard_api::voucher::{Audience, Now, Vouchers};
+use lanyard_api::authn::{Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication};
+use lanyard_api::voucher::Audience;
 use lanyard_api::{Actor, HubId, Identity};
 use lanyard_aws::stand_in::Behaviour;
 use lanyard_iam::Credentials;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
-use tonic::service::Routes;
 
 on_each_store!(
     an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked,
@@ -24,24 +19,9 @@ on_each_store!(
     not_proven_and_not_allowed_stay_two_things,
 );
 
-fn vouchers(world: &World) -> (Vouchers, Now) {
-    let clock = world.clock.clone();
-    let now: Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
-    (Vouchers::new([7; 32], Arc::clone(&now)), now)
-}
-
-fn behind_grpc(world: &World) -> impl Authenticate + Admit {
-    let (vouchers, now) = vouchers(world);
-    let door = Door::vouched(vouchers.key(Audience::Authn), now);
-    let served = Served::new(Arc::new(Vouching::new(Arc::clone(&world.engine), vouchers)), door);
-    let routes =
-        Routes::new(authn::server::authenticate(served.clone())).add_service(authn::server::admit(served));
-    Remote::new(serve_in_process(routes))
-}
-
 async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(database: TestDatabase) {
     let world = world(database).await;
-    let remote = behind_grpc(&world);
+    let remote = behind_grpc(&world.engine, &world.clock);
     let token = world.token(&world.administrator, "dev");
     let here = crate::world::verified(world.ask(token.expose(), &world.cluster).await);
     let there =
@@ -50,7 +30,7 @@ async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(dat
         (&there.identity.value, there.not_after, &there.verifier),
         (&here.identity.value, here.not_after, &here.verifier)
     );
-    let (vouchers, _) = vouchers(&world);
+    let (vouchers, _) = vouchers(&world.clock);
     let key = vouchers.key(Audience::Mapping);
     let opened: Identity = key.open(&there.identity.voucher, Some(world.cluster.uid), world.now()).unwrap();
     assert_eq!(opened, *here.identity.value);
@@ -60,7 +40,7 @@ async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(dat
 
 async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are(database: TestDatabase) {
     let world = world(database).await;
-    let remote = behind_grpc(&world);
+    let remote = behind_grpc(&world.engine, &world.clock);
     let ask = async |query: AuthenticateQuery| {
         (world.engine.authenticate(query.clone()).await, remote.authenticate(query).await)
     };
@@ -86,12 +66,12 @@ fn call(world: &World, by: &Credentials, hub: HubId) -> AdmitQuery {
 
 async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed(database: TestDatabase) {
     let world = world(database).await;
-    let remote = behind_grpc(&world);
+    let remote = behind_grpc(&world.engine, &world.clock);
     let query = call(&world, &world.administrator, world.hub.id);
     let Admission::Admitted(here) = world.engine.admit(query.clone()).await.unwrap() else { panic!() };
     let Admission::Admitted(there) = remote.admit(query).await.unwrap() else { panic!() };
     assert_eq!(here.value, there.value);
-    let (vouchers, _) = vouchers(&world);
+    let (vouchers, _) = vouchers(&world.clock);
     let opened = vouchers.key(Audience::Mapping).open::<Actor>(&there.voucher, None, world.now()).unwrap();
     assert_eq!(opened, here.value);
     assert!(vouchers.key(Audience::Authz).open::<Actor>(&there.voucher, None, world.now()).is_err());
@@ -99,7 +79,7 @@ async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed(databas
 
 async fn not_proven_and_not_allowed_stay_two_things(database: TestDatabase) {
     let world = world(database).await;
-    let remote = behind_grpc(&world);
+    let remote = behind_grpc(&world.engine, &world.clock);
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let hub = world.hub.id;
     let other_hub = HubId::random();

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{IamRole, PolicyOwner};
-use lanyard_api::authn::{Admission, Admit, AdmitQuery};
+use lanyard_api::authn::{Admission, AdmitQuery};
 use lanyard_api::{Actor, Denial, HubId};
 use lanyard_iam::Credentials;
 use lanyard_proto::{credentials::v1 as credentials, mapping::v1 as mapping};
@@ -84,7 +84,7 @@ pub(crate) fn sign(by: &Credentials, method: &str, body: &[u8], how: &Signing<'_
 
 impl World {
     pub(crate) async fn call(&self, by: &Credentials, method: &str, message: &impl Message) -> Admission {
-        self.engine.admit(sign(by, method, &message.encode_to_vec(), &self.signing())).await.unwrap()
+        self.admit(sign(by, method, &message.encode_to_vec(), &self.signing())).await.unwrap()
     }
 
     /// A user with one inline policy.

@@ -5,6 +5,7 @@
 
 pub(crate) mod call;
 pub(crate) mod certificate;
+pub(crate) mod form;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use lanyard_api::authn::accounts::{
     Account, CreateRole, CreateUser, IamRole, NewAccessKey, PolicyOwner, User,
 };
 use lanyard_api::authn::accounts::{Accounts, Named};
-use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
+use lanyard_api::authn::{AuthenticateQuery, Authentication, Refusal, Verified};
+use lanyard_api::grpc::Remote;
 use lanyard_api::mapping::{AuthenticationMode, AuthorizerMode, Block, BlockTarget, Cluster};
 use lanyard_api::{Authority, BlockId, ClusterUid, Fault, Mutation, Scope, TrustedAccount};
 use lanyard_authn::{AuthnConfig, Engine, Hub, NotShared, Parts, SharedCache, bootstrap};
@@ -30,6 +32,9 @@ use lanyard_store::{Keyed, Record, Store, test_support::TestDatabase};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
+use tonic::transport::Channel;
+
+use self::form::Start;
 
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const HOST: &str = "sts.eu-west-1.amazonaws.com";
@@ -43,6 +48,8 @@ pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
+    /// The engine behind gRPC, where that is the form to be asked.
+    remote: Option<Box<Remote<Channel>>>,
     pub(crate) hub: Hub,
     pub(crate) clock: TestClock,
     pub(crate) sts: StandIn,
@@ -81,7 +88,8 @@ pub(crate) fn config() -> AuthnConfig {
     .unwrap()
 }
 
-pub(crate) async fn world(database: TestDatabase) -> World {
+pub(crate) async fn world(start: impl Into<Start>) -> World {
+    let Start { database, behind_grpc } = start.into();
     let clock = TestClock::new(SystemClock.now().replace_nanosecond(0).unwrap());
     let store = database.open(Arc::new(clock.clone())).await;
     let (hub, key) = bootstrap(&store, None, Region::parse(REGION).unwrap(), &()).await.unwrap();
@@ -92,12 +100,14 @@ pub(crate) async fn world(database: TestDatabase) -> World {
     let pki = tempfile::tempdir().unwrap();
     let ca = tls::Authority::create(&pki.path().join("pki"), &hub.id.to_string(), clock.now()).unwrap();
     let chains = watch::Sender::new(Arc::new(tls::ChainVerifier::new(&ca.roots().unwrap()).unwrap()));
-    let engine = engine(&store, &hub, &clock, client, &keys, chains.subscribe(), NotShared);
+    let engine = Arc::new(engine(&store, &hub, &clock, client, &keys, chains.subscribe(), NotShared));
+    let remote = behind_grpc.then(|| Box::new(form::behind_grpc(&engine, &clock)));
     let cluster = cluster_of(&hub, "dev", hub.account, clock.now());
     let world = World {
         database,
         store,
-        engine: Arc::new(engine),
+        engine,
+        remote,
         administrator,
         minter: SessionMinter::new(&keys).unwrap(),
         clock,
@@ -324,7 +334,7 @@ impl World {
     }
 
     pub(crate) async fn ask(&self, token: &str, cluster: &Cluster) -> Result<Authentication, Fault> {
-        self.engine.authenticate(self.query(token, cluster)).await
+        self.authenticate(self.query(token, cluster)).await
     }
 
     /// Signs a token for a cluster with these keys, and presents it there.
