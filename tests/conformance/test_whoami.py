@@ -172,6 +172,17 @@ def test_a_named_ready_file_says_which_sts_knows_a_hubs_own_key(hub, place):
     assert done.returncode == NO_ANSWER and "none.json" in done.stderr, done.stderr
 
 
+def test_who_names_a_ready_file_and_has_no_credentials_is_told_where_the_hub_has_some(hub, place):
+    named = ("--ready-file", str(hub.ready_file))
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true"}
+    said = place.whoami(*named, code=NO, **nothing)
+    assert said["source"] is None and any(hub.ready["credentials"] in note for note in said["notes"]), said
+    assert not any(hub.ready["credentials"] in note for note in place.whoami(code=NO, **nothing)["notes"])
+    # What it says to do does it.
+    said = place.whoami(*named, AWS_SHARED_CREDENTIALS_FILE=hub.ready["credentials"], **nothing)
+    assert said["source"] == "credentials-file" and said["identity"]["kind"] == "user", said
+
+
 def test_a_session_is_told_from_its_user_and_an_ended_key_from_a_good_one(hub, place):
     user = hub.create_user("whoami")
     role = hub.create_role("whoami", trusts=user.arn)

@@ -4,7 +4,11 @@ mod identity;
 mod permissions;
 mod sources;
 
-use std::{collections::BTreeMap, env};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use lanyard_aws::{AwsFault, CredentialPlace, CredentialSource};
@@ -130,10 +134,7 @@ impl WhoamiArgs {
         };
         let mut told = Told { source, why, places, identity: None, permissions: None, notes: Vec::new() };
         let Some(source) = source else {
-            told.notes.push(
-                "next: set AWS_PROFILE, or give the pod an association (`lanyard associate --help`)"
-                    .to_owned(),
-            );
+            told.notes.push(format!("next: {}", next_step(administrator(context).as_deref())));
             context.show(&told)?;
             return Ok(Ending::No);
         };
@@ -141,7 +142,7 @@ impl WhoamiArgs {
             return context.show(&told);
         }
         let asked_in = region(context, &seen, &settings, None)?;
-        let (credentials, expires_at) = fetched(source, &lookup, &asked_in).await?;
+        let (credentials, expires_at) = fetched(context, source, &lookup, &asked_in).await?;
         // A hub knows nobody by a key of AWS's, and its region may be a name of the site's own.
         let hub = if credentials.access_key_id.is_local() { context.hub.named_ready()? } else { None };
         let region = region(context, &seen, &settings, hub.as_ref())?;
@@ -232,6 +233,7 @@ fn region(
 
 /// The credentials of the place that wins, and their end where that is told.
 async fn fetched(
+    context: &Context,
     source: Source,
     lookup: &Lookup,
     region: &Region,
@@ -252,19 +254,43 @@ async fn fetched(
         Source::InstanceMetadata => CredentialPlace::InstanceMetadata,
     };
     let found = CredentialSource::at(place, lookup.asked().as_deref(), region);
-    found.found(SystemClock.now()).await.map_err(|fault| Failure::NoAnswer(none_there(source, &fault)))
+    found
+        .found(SystemClock.now())
+        .await
+        .map_err(|fault| Failure::NoAnswer(none_there(source, &fault, administrator(context).as_deref())))
+}
+
+/// Where the hub of a ready-file that somebody named has its administrator's credentials. Other commands sign with those where there
+/// are none; AWS's tools, whose places these are, know nothing of a ready-file.
+fn administrator(context: &Context) -> Option<PathBuf> {
+    let ready = context.hub.named_ready().ok().flatten()?;
+    Some(ready.credentials).filter(|path| path.exists())
+}
+
+/// What to do where no place has credentials.
+fn next_step(administrator: Option<&Path>) -> String {
+    match administrator {
+        Some(path) => format!(
+            "the hub of the ready-file has its administrator's in `{}`: AWS's tools, and this command, take them where \
+             AWS_SHARED_CREDENTIALS_FILE names that",
+            path.display()
+        ),
+        None => "set AWS_PROFILE, or give the pod an association (`lanyard associate --help`)".to_owned(),
+    }
 }
 
 /// Why a place that should have credentials gives none: the fault itself is in a hub's words, and there is none here.
-fn none_there(source: Source, fault: &AwsFault) -> String {
+fn none_there(source: Source, fault: &AwsFault, administrator: Option<&Path>) -> String {
     let AwsFault::NoCredentials { reason } = fault else { return fault.to_string() };
     let next = match source {
-        Source::InstanceMetadata => {
-            "nor does any place before it: set AWS_PROFILE, or give the pod an association (`lanyard associate --help`)"
+        Source::InstanceMetadata => format!("nor does any place before it: {}", next_step(administrator)),
+        Source::Container => {
+            "see that the pod's association has a role (`lanyard association list CLUSTER`)".to_owned()
         }
-        Source::Container => "see that the pod's association has a role (`lanyard association list CLUSTER`)",
-        Source::WebIdentity => "see that the token's file is there, and that the role trusts who issued it",
-        _ => "see what the profile names as its role and as its source",
+        Source::WebIdentity => {
+            "see that the token's file is there, and that the role trusts who issued it".to_owned()
+        }
+        _ => "see what the profile names as its role and as its source".to_owned(),
     };
     let name = crate::show::wire_name(&source);
     format!("`{name}` gives no credentials ({}); {next}", reason.trim_end_matches(", see the log"))
@@ -323,4 +349,26 @@ fn lessons(
         );
     }
     lessons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_credentials_is_told_where_a_named_hub_has_some() {
+        let fault = AwsFault::NoCredentials { reason: "no answer, see the log".to_owned() };
+        let told = |source: Source| none_there(source, &fault, Some(Path::new("/hub/credentials")));
+        let of_metadata = told(Source::InstanceMetadata);
+        assert!(
+            of_metadata.starts_with("`instance-metadata` gives no credentials (no answer); nor does any"),
+            "{of_metadata}"
+        );
+        assert!(
+            of_metadata.contains("`/hub/credentials`") && of_metadata.contains("AWS_SHARED_CREDENTIALS_FILE")
+        );
+        assert!(!told(Source::Container).contains("/hub"), "a pod's are its own");
+        assert!(none_there(Source::InstanceMetadata, &fault, None).ends_with(&next_step(None)));
+        assert!(next_step(None).starts_with("set AWS_PROFILE"));
+    }
 }
