@@ -38,7 +38,15 @@ const AUTHORIZER_MODES: &[&str] = &["webhook-first", "full"];
 #[derive(Debug, Clone, Args)]
 struct Settings {
     /// Whether aws-auth, access entries or both count; it changes in this order only.
-    #[arg(long, value_name = "MODE", ignore_case = true, value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES))]
+    // `--mode` is what people type first, and nothing like enough to it for a suggestion. Values that are of the other mode are refused
+    // with those of this one.
+    #[arg(
+        long,
+        alias = "mode",
+        value_name = "MODE",
+        ignore_case = true,
+        value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES)
+    )]
     authentication_mode: Option<AuthenticationMode>,
     /// Whether RBAC is left to the API server, or evaluated here too.
     #[arg(long, value_name = "MODE", ignore_case = true, value_parser = choice::<AuthorizerMode>(AUTHORIZER_MODES))]
