@@ -5,7 +5,7 @@ use std::fmt;
 use crate::attributes::{Attributes, Target, User};
 use crate::grant::{RuleGrant, SubjectName};
 use crate::index::{Bound, BoundSubject, Index};
-use crate::key::{ObjectKey, ObjectKeyRef, ObjectKind};
+use crate::key::{ObjectKey, ObjectKeyRef};
 use crate::matcher::Matcher;
 use crate::names::{NONE, number_of};
 use crate::rulebook::Query;
@@ -179,9 +179,7 @@ impl<'i> Search<'i, '_> {
         if !self.query.is_for_resource() {
             return;
         }
-        let asked = self.namespace;
-        let elsewhere = subject.bounds.iter();
-        for bound in elsewhere.filter(|bound| !bound.is_in_cluster() && Some(bound.namespace) != asked) {
+        for bound in subject.bounds_elsewhere(self.namespace) {
             let rules =
                 index.matchers.get(bound.matcher as usize).map_or(0, |matcher| matcher.entries().len());
             if !self.spend(rules) {
@@ -199,12 +197,8 @@ impl<'i> Search<'i, '_> {
     fn look_at_roles(&mut self, attributes: &Attributes<'_>) {
         let index = self.index;
         let mut found = Vec::new();
-        for (role, number) in index.roles.iter().zip(0..) {
-            let counts = match role.key.kind() {
-                ObjectKind::Role => role.key.namespace() == Some(attributes.namespace()),
-                _ => true,
-            };
-            let Some(matcher) = index.matchers.get(number).filter(|_| counts) else { continue };
+        for (number, role) in index.roles_for(attributes.namespace()) {
+            let Some(matcher) = index.matchers.get(number) else { continue };
             if !self.spend(matcher.entries().len()) {
                 break;
             }

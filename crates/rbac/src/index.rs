@@ -3,7 +3,7 @@
 use crate::attributes::{Attributes, SYSTEM_MASTERS, Target, User};
 use crate::bindings::{Binding, Bindings};
 use crate::grant::{Grant, RuleGrant, SubjectName};
-use crate::key::{ObjectKey, ObjectKeyRef};
+use crate::key::{ObjectKey, ObjectKeyRef, ObjectKind};
 use crate::matcher::{Entry, Matcher};
 use crate::names::{NONE, Names};
 use crate::problem::Problem;
@@ -255,6 +255,31 @@ impl<'a> BoundSubject<'a> {
             self.bounds.iter().skip(start).take_while(move |bound| bound.namespace == namespace)
         });
         in_cluster.chain(in_namespace.into_iter().flatten())
+    }
+
+    /// What it has in all other namespaces. Neither the cluster's nor those of this one are walked over, which may be many.
+    pub(crate) fn bounds_elsewhere(self, namespace: Option<u32>) -> impl Iterator<Item = &'a Bound> {
+        let (_, in_namespaces) = self.bounds.split_at(self.bounds.partition_point(Bound::is_in_cluster));
+        let before =
+            namespace.map_or(0, |asked| in_namespaces.partition_point(|bound| bound.namespace < asked));
+        let (before, rest) = in_namespaces.split_at(before);
+        let own = namespace.map_or(0, |asked| rest.partition_point(|bound| bound.namespace == asked));
+        before.iter().chain(rest.iter().skip(own))
+    }
+}
+
+impl Index {
+    /// The roles that a binding can give somebody in a namespace, with their numbers: those of the cluster, and the namespace's own.
+    /// Those of other namespaces are not walked over, which may be many.
+    pub(crate) fn roles_for(&self, namespace: &str) -> impl Iterator<Item = (usize, &CompiledRole)> {
+        let asked = (ObjectKind::Role, namespace);
+        let place =
+            |role: &CompiledRole| (role.key.kind(), role.key.namespace().unwrap_or_default()).cmp(&asked);
+        let of_cluster = self.roles.partition_point(|role| role.key.kind() < ObjectKind::Role);
+        let own = self.roles.partition_point(|role| place(role).is_lt());
+        let after = self.roles.partition_point(|role| place(role).is_le());
+        let numbered = self.roles.iter().enumerate();
+        numbered.clone().take(of_cluster).chain(numbered.take(after).skip(own))
     }
 }
 

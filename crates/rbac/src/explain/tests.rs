@@ -137,6 +137,53 @@ fn a_stranger_is_told_of_roles_only() {
 }
 
 #[test]
+fn of_roles_and_bindings_in_many_namespaces_only_those_that_matter_are_walked_over() {
+    let in_namespace = |name: &str| {
+        format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: r, namespace: {name}}}\n\
+             rules: [{{verbs: [get], apiGroups: [''], resources: [secrets]}}]\n\
+             ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: b, namespace: {name}}}\n\
+             roleRef: {{kind: ClusterRole, name: view}}\nsubjects: [{{kind: User, name: ana}}]\n"
+        )
+    };
+    let everywhere = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: c}\n\
+                      roleRef: {kind: ClusterRole, name: probe}\nsubjects: [{kind: User, name: ana}]\n";
+    let names = ["a", "b", "m", "y", "z"];
+    let objects = format!("{OBJECTS}{everywhere}{}", names.map(in_namespace).concat());
+    let index = Index::compile(&parse(objects.as_bytes()).unwrap().objects);
+    let no_groups: &[&str] = &[];
+    let subject = index.subjects_of(User { name: "ana", groups: no_groups }).next().unwrap();
+    let places = |asked: Option<u32>| {
+        let mut found: Vec<_> = subject
+            .bounds_elsewhere(asked)
+            .filter_map(|bound| index.namespace_name(bound.namespace))
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    // `team-a` is where ana has something in the objects of all these tests.
+    let all = ["a", "b", "m", "team-a", "y", "z"];
+    assert_eq!(places(None), all);
+    for asked in all {
+        let others: Vec<_> = all.into_iter().filter(|name| *name != asked).collect();
+        assert_eq!(places(index.namespace_number(asked)), others, "{asked}");
+    }
+    let roles = |namespace: &str| {
+        let found: Vec<_> = index.roles_for(namespace).collect();
+        assert!(found.iter().all(|(number, role)| index.roles[*number].key == role.key), "{namespace}");
+        found.into_iter().map(|(_, role)| role.key.to_string()).collect::<Vec<_>>()
+    };
+    let of_cluster = ["ClusterRole/admin", "ClusterRole/probe", "ClusterRole/view"];
+    assert_eq!(roles(""), of_cluster);
+    assert_eq!(roles("nothing-here"), of_cluster);
+    for (namespace, own) in
+        [("a", "Role/a/r"), ("m", "Role/m/r"), ("z", "Role/z/r"), ("team-a", "Role/team-a/one")]
+    {
+        assert_eq!(roles(namespace), [of_cluster.as_slice(), &[own]].concat(), "{namespace}");
+    }
+}
+
+#[test]
 fn who_has_little_time_is_told_what_was_found_in_it_and_that_there_was_more() {
     let index = Index::compile(&parse(OBJECTS.as_bytes()).unwrap().objects);
     let ana = User { name: "ana", groups: &["devs"] };
