@@ -89,7 +89,10 @@ fn read_identity(answer: &Answer, call: &GetCallerIdentity<'_>) -> Reading {
     }
 }
 
-/// Why the identity cannot be the answer to this question, if it cannot.
+/// Why the identity cannot be the answer to this question, if it cannot. STS's answer names no key, so that nothing in it is held against
+/// the one that asked but what keys of its sort can be: a long-term one is of its partition, and a user's or the account's own. A
+/// temporary one may be anybody's (`GetSessionToken` gives a user's). The rest is bound by the way: the request is made anew from what
+/// was judged, to a host of a fixed list, over TLS, and nobody follows a redirect; and of which accounts an STS may speak, its caller asks.
 fn unbound(identity: &CallerIdentity, call: &GetCallerIdentity<'_>) -> Option<&'static str> {
     if identity.arn.partition != call.partition {
         return Some("it is of another partition than the endpoint");

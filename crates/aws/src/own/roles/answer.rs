@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn immunity_2_a_session_that_was_not_asked_for_is_no_answer() {
+    fn immunity_02_a_session_that_was_not_asked_for_is_no_answer() {
         type Change = fn(&mut serde_json::Value);
         let cases: [(Change, &str); 13] = [
             (
