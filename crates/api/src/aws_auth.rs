@@ -4,6 +4,10 @@
 //! parse, a part that is no list) is *fatal*: such a version must not replace the one in force, or one typo locks everyone
 //! out. What is wrong with one line costs that line alone, and is reported with its place in the document as pushed.
 //!
+//! One part that cannot be read is fatal to those beside it too. To take these without it would lock out whom it maps, and to
+//! take them beside the same part of the version before would make a map that nobody has written: somebody who was moved from
+//! one part to another, or taken from both, would be in neither or in both.
+//!
 //! The form may be any that holds the data: the ConfigMap as `kubectl get -o yaml|json` prints it, a list with it inside,
 //! its `data` alone; each part as text (as Kubernetes keeps it) or as a native list.
 

@@ -53,6 +53,29 @@ pub(crate) async fn a_part_that_is_bad_costs_nothing_else<C: Calls, R: Resolve>(
     assert_eq!(bench.name_of(&cluster, &identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS")).await, "ops");
 }
 
+pub(crate) async fn a_part_that_is_no_yaml_holds_back_the_parts_beside_it<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let (ops, zoe) =
+        (identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS"), identity(&of(OWN, "user/zoe"), "AIDAZOE"));
+    let slipped = |username: &str| {
+        map("ops", username).replace("    groups: [system:masters]", "   groups: [system:masters]")
+    };
+    push(&bench, &cluster, &map("ops", "first")).await;
+    let bad = push(&bench, &cluster, &slipped("second")).await;
+    let fatal: Vec<_> = bad.findings.iter().filter(|finding| finding.fatal).collect();
+    let [fatal] = fatal.as_slice() else { panic!("{:?}", bad.findings) };
+    assert_eq!((bad.status, fatal.line, fatal.path.as_str()), (AwsAuthStatus::Rejected, 8, "mapUsers"));
+    // Neither the new roles beside the old users, nor the new roles alone: nobody has written either.
+    assert_eq!(bench.name_of(&cluster, &ops).await, "first");
+    assert_eq!(bench.name_of(&cluster, &zoe).await, "zoe");
+    // Where none was good yet, none is in force.
+    let new = bench.empty_cluster().await;
+    assert_eq!(push(&bench, &new, &slipped("ops")).await.status, AwsAuthStatus::Rejected);
+    assert_eq!(bench.name_of(&new, &ops).await, "unmapped");
+}
+
 pub(crate) async fn the_same_version_again_is_no_new_one<C: Calls, R: Resolve>(bench: Bench<C, R>) {
     let cluster = bench.cluster().await;
     let first = push(&bench, &cluster, &map("ops", "a")).await;
