@@ -80,7 +80,8 @@ fn of_policies<W: World>(sight: &Sight<'_, W>, grant: &Grant, asked: &Attributes
             !policy.service_linked_only && !has(policy) && policy.rules.first_match(asked).is_some()
         })
         .collect();
-    others.sort_by_key(|policy| breadth(policy));
+    // Once for each: this is on the path of whoever is refused with a proof, and some policies are hundreds of words.
+    others.sort_by_cached_key(|policy| breadth(policy));
     let place = place_needed(asked);
     let proposed = others.into_iter().take(PROPOSED_MAX);
     hints.extend(
