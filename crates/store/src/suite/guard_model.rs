@@ -15,7 +15,7 @@ use proptest::{
 use time::{Duration, OffsetDateTime};
 
 use super::{Bench, NOON, world::*};
-use crate::{Administrator, AdministratorSource, Store, StoreError, Transaction, lockout::live};
+use crate::{Administrator, AdministratorSource, StaleEntry, Store, StoreError, Transaction, lockout::live};
 
 /// A hub with two clusters, one in each of its accounts.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ struct World {
     /// By the name of the user or role.
     may: Vec<(&'static str, May)>,
     entries: Vec<AccessEntry>,
+    /// Of those under whose ARN somebody else has knocked.
+    stale: Vec<StaleEntry>,
     policies: Vec<PolicyAssociation>,
     administrators: Vec<Administrator>,
     blocks: Vec<Block>,
@@ -169,6 +171,7 @@ impl World {
                 };
                 cluster.authentication_mode != AuthenticationMode::ConfigMap
                     && !has_ended(entry.ends_at)
+                    && !self.stale.iter().any(|stale| stale.entry == *id)
                     && policy.is_some_and(is_admin)
             }
         }
@@ -289,7 +292,19 @@ impl World {
         macro_rules! insert {
             ($($field:ident),*) => { $(for record in &self.$field { transaction.insert(record).await?; })* };
         }
-        insert!(accounts, clusters, users, keys, roles, documents, entries, policies, administrators, blocks);
+        insert!(
+            accounts,
+            clusters,
+            users,
+            keys,
+            roles,
+            documents,
+            entries,
+            stale,
+            policies,
+            administrators,
+            blocks
+        );
         Ok(())
     }
 }
@@ -383,7 +398,7 @@ fn documents() -> impl Strategy<Value = Vec<(&'static str, May)>> {
 }
 
 /// An administrator of one of the clusters by an entry, with what the entry needs, or by a line.
-type Granted = (Option<(AccessEntry, Option<PolicyAssociation>)>, Administrator);
+type Granted = (Option<(AccessEntry, Option<StaleEntry>, Option<PolicyAssociation>)>, Administrator);
 
 fn granted(clusters: Vec<Cluster>, number: u32) -> impl Strategy<Value = Granted> {
     let policies = ["AmazonEKSClusterAdminPolicy", "AmazonEKSViewPolicy"];
@@ -393,6 +408,7 @@ fn granted(clusters: Vec<Cluster>, number: u32) -> impl Strategy<Value = Granted
         prop_oneof![9 => Just(scopes[0].clone()), 1 => Just(scopes[1].clone())],
         end(),
         0..4_u8,
+        0..10_u8,
     );
     let id = prop_oneof![6 => Just(None), 1 => Just(Some("AIDAA".to_owned())), 1 => Just(Some("AROAR".to_owned()))];
     let ends = (end(), end());
@@ -407,10 +423,11 @@ fn granted(clusters: Vec<Cluster>, number: u32) -> impl Strategy<Value = Granted
             let arn = format!("arn:aws:iam::{HOME}:role/entry{number}");
             let entry = AccessEntry { id: EntryId::random(), ends_at: entry_end, ..entry(&cluster, &arn) };
             row.source = AdministratorSource::Entry(entry.id);
-            let (name, scope, ends_at, there) = policy;
+            let (name, scope, ends_at, there, stale) = policy;
+            let stale = (stale == 0).then(|| stale_entry(&entry));
             let arn = ADMIN_POLICY.replace("AmazonEKSClusterAdminPolicy", name);
             let policy = PolicyAssociation { scope, ends_at, ..association(&entry, &arn) };
-            (Some((entry, (there > 0).then_some(policy))), row)
+            (Some((entry, stale, (there > 0).then_some(policy))), row)
         },
     )
 }
@@ -467,12 +484,14 @@ fn worlds() -> impl Strategy<Value = World> {
                     users,
                     keys,
                     entries: Vec::new(),
+                    stale: Vec::new(),
                     policies: Vec::new(),
                     administrators: Vec::new(),
                     blocks,
                 };
                 for (entry, administrator) in granted.into_iter().take(count) {
-                    if let Some((entry, policy)) = entry {
+                    if let Some((entry, stale, policy)) = entry {
+                        world.stale.extend(stale);
                         world.entries.push(entry);
                         world.policies.extend(policy);
                     }
