@@ -329,7 +329,7 @@ const HOSTS: [(Partition, &str, &str); 22] = [
 ];
 
 #[test]
-fn the_hosts_of_a_partition_are_its_own_and_no_others() {
+fn immunity_02_the_hosts_of_a_partition_are_its_own_and_no_others() {
     for (of, region, sts) in HOSTS {
         for partition in Partition::ALL {
             let own = partition.known_regions()[0];
