@@ -4,6 +4,9 @@
 //! it should be, whatever name it has in DNS. A request goes to the replica with the fewest under way. One that could not
 //! be sent at all goes to another; one that may have arrived is never sent twice. A replica that hangs keeps its connection open:
 //! where somebody has waited for it in vain, the others are asked until it answers, or until its pings have told.
+//!
+//! A call that says how long it may take ([`grpc_timeout`]) has its answer, or the beginning of one that is a stream, by then, or is
+//! given up: pings tell of a process that hangs, and not of one whose work on a call does.
 
 mod replica;
 mod sent;
@@ -21,7 +24,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::Body;
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -36,11 +39,16 @@ use self::{
     replica::{Replica, Unsent},
     sent::Sent,
 };
+use crate::grpc_timeout;
 use crate::telemetry::{Answer, Calls, Code, request_id, trace};
 use crate::tls::{Live, PeerError, PeerIdentity};
 use crate::together::{self, Told};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much longer a call is waited for than it says. Who counts that time as well has given up by then, and has said so in words of
+/// their own.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// The body of an answer, whether it came by itself or with others.
 pub type Answered = Answer<Either<Incoming, Told>>;
@@ -235,11 +243,12 @@ where
 
     async fn send(self, mut request: Request<B>) -> Result<Response<Answered>, PeerFault> {
         let call = self.inner.calls.send(request.uri().path());
+        let limit = request.headers().get(grpc_timeout::HEADER).and_then(grpc_timeout::parse);
         let sent = async {
             trace::inject(request.headers_mut());
             request_id::inject(request.headers_mut());
             let request = self.inner.made_ready(request).await;
-            self.inner.send(request).await
+            self.inner.send_within(limit, request).await
         };
         match sent.instrument(call.span()).await {
             Ok(response) => Ok(call.answered(response)),
@@ -271,6 +280,18 @@ where
         Request::from_parts(parts, body)
     }
 
+    /// Within its time, where it says one.
+    async fn send_within(
+        &self,
+        limit: Option<Duration>,
+        request: Request<Sent<B>>,
+    ) -> Result<Response<replica::Got>, PeerFault> {
+        let sent = self.send(request);
+        let Some(limit) = limit else { return sent.await };
+        // Let go, it is cancelled at the other end too.
+        tokio::time::timeout(limit.saturating_add(GRACE), sent).await.unwrap_or_else(|_| Ok(late()))
+    }
+
     async fn send(&self, mut request: Request<Sent<B>>) -> Result<Response<replica::Got>, PeerFault> {
         // Replicas may go as often as they like meanwhile: what was not sent at all may go to any of them, as long as it waits.
         let mut until = None;
@@ -290,6 +311,20 @@ where
         }
         Err(PeerFault::Away(self.service.clone()))
     }
+}
+
+/// What a server would say that ends a call whose time is over.
+fn late() -> Response<replica::Got> {
+    let mut response = Response::new(Either::Right(Told::nothing()));
+    *response.version_mut() = Version::HTTP_2;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, const { HeaderValue::from_static("application/grpc") });
+    headers.insert("grpc-status", HeaderValue::from(Code::DeadlineExceeded as usize));
+    headers.insert(
+        "grpc-message",
+        const { HeaderValue::from_static("no answer in the time that the call has") },
+    );
+    response
 }
 
 impl<B> Inner<B> {

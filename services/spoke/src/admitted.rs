@@ -129,6 +129,10 @@ async fn admit(
     }
 }
 
+/// Least time for a call that takes whole lists: the first of a cluster has tens of thousands of objects, which one transaction writes.
+/// Each part of a watch waits for its own pushes alone.
+const LIST_TIMEOUT_MIN: Duration = Duration::from_secs(60);
+
 /// The services that the spoke service works with, each behind its own connections.
 pub(crate) struct Services {
     pub(crate) mapping: Arc<Remote<AdmittedWay>>,
@@ -156,15 +160,16 @@ impl Services {
         let (authn, mapping) = (way("authn", &peers.authn)?, way("mapping", &peers.mapping)?);
         let (authz, credentials) = (way("authz", &peers.authz)?, way("credentials", &peers.credentials)?);
         let identity: Arc<str> = PeerIdentity::service(hub, &own.first().service)?.to_string().into();
-        let remote = |way: &Way| {
+        let remote = |way: &Way, timeout: Duration| {
             let admitted =
                 AdmittedWay { way: way.clone(), authn: authn.clone(), identity: Arc::clone(&identity) };
-            Arc::new(Remote::new(admitted).with_timeout(call_timeout))
+            Arc::new(Remote::new(admitted).with_timeout(timeout))
         };
+        let of_lists = call_timeout.max(LIST_TIMEOUT_MIN);
         Ok(Self {
-            mapping: remote(&mapping),
-            authz: remote(&authz),
-            credentials: remote(&credentials),
+            mapping: remote(&mapping, call_timeout),
+            authz: remote(&authz, of_lists),
+            credentials: remote(&credentials, of_lists),
             ways: [authn, mapping, authz, credentials],
         })
     }

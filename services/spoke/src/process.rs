@@ -44,7 +44,8 @@ pub struct SpokeProcessConfig {
     pub tls: ServiceFiles,
     /// Where the services are.
     pub peers: PeersConfig,
-    /// Until a call to a service has to be answered.
+    /// Until a call to a service has to be answered; a push of RBAC or of ServiceAccounts has a minute at least. Without it a call whose
+    /// service hangs would hold up the leases on all clusters.
     pub call_timeout_ms: u64,
     /// Written once every service is there: one JSON object for scripts.
     pub ready_file: Option<PathBuf>,

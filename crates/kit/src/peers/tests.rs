@@ -248,6 +248,32 @@ async fn a_replica_that_was_waited_for_in_vain_is_asked_last_until_it_answers() 
     assert_eq!(ports_of(&peers).await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_call_is_given_up_after_the_time_that_it_says_and_the_replica_that_let_it_wait_is_asked_last() {
+    let house = House::new();
+    let one = house.serve(&house.authority, "authn", 0).await;
+    let two = house.serve(&house.authority, "authn", 0).await;
+    let (urls, doubt_after) = (vec![one.url(), two.url()], Duration::from_millis(50));
+    let peers = Peers::connect(&Options { wait_max: PATIENCE, doubt_after, ..house.options(urls) }).unwrap();
+    until_connected(&peers, 2).await;
+    let request =
+        Request::post("/hangs").header("grpc-timeout", "100m").body(Full::from("question")).unwrap();
+    let answered = tokio::time::timeout(PATIENCE, peers.clone().call(request)).await;
+    let given_up = answered.expect("in time").unwrap();
+    assert_eq!(given_up.headers()["grpc-status"], "4");
+    assert!(given_up.into_body().collect().await.unwrap().to_bytes().is_empty());
+    let mut ports = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        ports.insert(ask(&peers).await.unwrap().split(' ').next().unwrap().to_owned());
+    }
+    assert_eq!(ports.len(), 1, "the other has all");
+    // A call that says no time, or none that can be read, is waited for.
+    let request =
+        Request::post("/hangs").header("grpc-timeout", "soon").body(Full::from("question")).unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(300), peers.clone().call(request)).await;
+    assert!(waited.is_err());
+}
+
 #[test]
 fn a_doubt_ends_with_an_answer_and_once_pings_would_have_told() {
     let url = "https://127.0.0.1:1".parse().unwrap();

@@ -277,6 +277,13 @@ pub struct Told {
     trailers: Option<HeaderMap>,
 }
 
+impl Told {
+    /// One without a message.
+    pub(crate) fn nothing() -> Self {
+        Self { data: None, trailers: None }
+    }
+}
+
 impl Body for Told {
     type Data = Bytes;
     type Error = Infallible;

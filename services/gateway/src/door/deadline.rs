@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use axum::{extract::Request, middleware::Next, response::Response};
-use http::{HeaderMap, header::HeaderValue};
+use http::HeaderMap;
 use lanyard_api::{CallError, Fault};
+use lanyard_kit::grpc_timeout;
 use tonic::Status;
-
-/// The header in which a gRPC client says how long it waits.
-const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// How long a call may take whatever its caller says, and without a word from them. A change that waits for its confirmation
 /// takes seconds; beyond a minute a client has gone.
 const CALL_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// Most digits of a timeout (the gRPC protocol's rule).
-const DIGITS_MAX: usize = 8;
 
 /// Ends a call that has no answer by its deadline with DEADLINE_EXCEEDED. What it would have done is let go: a change is in one
 /// transaction, whose commit runs to its end once it has begun. A stream counts until it begins.
@@ -31,33 +26,14 @@ pub(super) async fn honour(request: Request, next: Next) -> Response {
 }
 
 fn limit(headers: &HeaderMap) -> Result<Duration, CallError> {
-    let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(CALL_TIME_MAX) };
-    let asked = parse(value).ok_or_else(|| {
+    let Some(value) = headers.get(grpc_timeout::HEADER) else { return Ok(CALL_TIME_MAX) };
+    let asked = grpc_timeout::parse(value).ok_or_else(|| {
         let rule = "1 to 8 digits and one of H, M, S, m, u, n, such as 5S";
         let message =
             format!("`{}` is not a timeout: it is {rule}", String::from_utf8_lossy(value.as_bytes()));
-        CallError::invalid(TIMEOUT_HEADER, "malformed", message)
+        CallError::invalid(grpc_timeout::HEADER, "malformed", message)
     })?;
     Ok(asked.min(CALL_TIME_MAX))
-}
-
-/// Digits and a unit, as gRPC writes timeouts.
-fn parse(value: &HeaderValue) -> Option<Duration> {
-    let text = value.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(count * 60 * 60),
-        "M" => Duration::from_secs(count * 60),
-        "S" => Duration::from_secs(count),
-        "m" => Duration::from_millis(count),
-        "u" => Duration::from_micros(count),
-        "n" => Duration::from_nanos(count),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -68,41 +44,16 @@ mod tests {
     };
 
     use axum::{Router, body::Body, middleware, routing::any};
+    use http::HeaderValue;
     use tower::ServiceExt as _;
 
     use super::*;
 
     #[test]
-    fn a_timeout_is_digits_and_a_unit() {
-        let cases = [
-            ("5S", Some(Duration::from_secs(5))),
-            ("1H", Some(Duration::from_secs(3600))),
-            ("2M", Some(Duration::from_secs(120))),
-            ("250m", Some(Duration::from_millis(250))),
-            ("7u", Some(Duration::from_micros(7))),
-            ("99999999n", Some(Duration::from_nanos(99_999_999))),
-            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
-            ("0S", Some(Duration::ZERO)),
-            ("", None),
-            ("S", None),
-            ("5", None),
-            ("5s", None),
-            ("-5S", None),
-            ("+5S", None),
-            ("5 S", None),
-            ("100000000S", None),
-            ("5\u{e9}", None),
-        ];
-        for (text, expected) in cases {
-            let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
-            assert_eq!(parse(&value), expected, "{text:?}");
-        }
-    }
-
-    #[test]
     fn nobody_makes_the_hub_work_longer_than_it_wants_to() {
-        let header =
-            |text| HeaderMap::from_iter([(TIMEOUT_HEADER.parse().unwrap(), HeaderValue::from_static(text))]);
+        let header = |text| {
+            HeaderMap::from_iter([(grpc_timeout::HEADER.parse().unwrap(), HeaderValue::from_static(text))])
+        };
         assert_eq!(limit(&HeaderMap::new()), Ok(CALL_TIME_MAX));
         assert_eq!(limit(&header("9H")), Ok(CALL_TIME_MAX));
         assert_eq!(limit(&header("9S")), Ok(Duration::from_secs(9)));
@@ -130,7 +81,7 @@ mod tests {
             }
         };
         let routes = Router::new().route("/x.Y/Z", any(slow)).layer(middleware::from_fn(honour));
-        let request = http::Request::post("/x.Y/Z").header(TIMEOUT_HEADER, timeout);
+        let request = http::Request::post("/x.Y/Z").header(grpc_timeout::HEADER, timeout);
         let response = routes.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let status = Status::from_header_map(response.headers()).unwrap();
         (status.into(), begun.load(Ordering::Relaxed) - let_go.load(Ordering::Relaxed))
@@ -147,7 +98,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_timeout_is_a_wrong_argument() {
         let (error, working) = never_answered("soon").await;
-        assert!(matches!(&error, CallError::Invalid { field, .. } if field == TIMEOUT_HEADER), "{error:?}");
+        assert!(
+            matches!(&error, CallError::Invalid { field, .. } if field == grpc_timeout::HEADER),
+            "{error:?}"
+        );
         assert_eq!(working, 0);
     }
 }
