@@ -109,6 +109,11 @@ impl ApiFault {
     pub(crate) fn is_expired(&self) -> bool {
         matches!(self, Self::Status { status: 410, .. })
     }
+
+    /// Whether nobody was there who could have answered: the API server itself is away, or those behind what stands before it are.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Silent(_) | Self::Status { status: 500.., .. })
+    }
 }
 
 /// One API server.

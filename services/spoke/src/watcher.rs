@@ -84,7 +84,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster is not heard");
                     self.state.fault(Part::Reading(resource), &reason, self.clock.now());
                     self.telemetry.read_fault(Read::Resource(resource), Kind::from(&fault));
-                    if let ReadFault::TooLarge(_) = fault {
+                    if fault.spoils_beginning(opened.is_some()) {
                         from = None;
                     }
                     Some(pace.after_fault(lasted))
@@ -401,6 +401,18 @@ pub(crate) enum ReadFault {
     TooLarge(#[from] crate::mirror::TooLarge),
 }
 
+impl ReadFault {
+    /// Whether the version that there is to go on from is of no use any more. After a watch that was not granted because nobody was there
+    /// who could, it may not be: who was away may be back as of an earlier moment, out of a backup. A watch from what is a later one there
+    /// would be granted, and tell nothing of what was before it.
+    fn spoils_beginning(&self, was_granted: bool) -> bool {
+        match self {
+            Self::TooLarge(_) => true,
+            Self::Api(fault) => !was_granted && fault.is_away(),
+        }
+    }
+}
+
 /// What lies between a list or watch and the next.
 struct Pace {
     short: Duration,
@@ -473,6 +485,31 @@ mod tests {
     use super::*;
     use crate::stand_in::{serve, server_at};
 
+    /// Far above what anything here takes, so that a hang is a failure rather than a wait.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// The watch on an API server that answers so, for a hub that takes nothing.
+    async fn watcher_of(
+        routes: Router,
+        config: SpokeConfig,
+    ) -> (Watcher<Remote<Routes>, Remote<Routes>, Remote<Routes>>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, authority) = serve(folder.path(), routes).await;
+        let remote = || Arc::new(Remote::new(Routes::builder().routes()));
+        let watcher = Watcher {
+            mapping: remote(),
+            authz: remote(),
+            credentials: remote(),
+            target: Target { uid: ClusterUid::random(), id: "spoke".parse().unwrap() },
+            server: server_at(address, authority, &config),
+            clock: Arc::new(SystemClock),
+            state: Arc::new(State::new(&config)),
+            telemetry: Arc::new(Telemetry::new()),
+            config: Arc::new(config),
+        };
+        (watcher, folder)
+    }
+
     #[test]
     fn watches_that_end_as_they_begin_are_begun_anew_less_and_less_often() {
         let mut pace = Pace::new(&SpokeConfig { pause_seconds_max: 1, ..SpokeConfig::default() });
@@ -513,24 +550,71 @@ mod tests {
             let empty = empty.clone();
             async move { empty }
         });
-        let folder = tempfile::tempdir().unwrap();
-        let (address, authority) = serve(folder.path(), routes).await;
-        let remote = || Arc::new(Remote::new(Routes::builder().routes()));
         let config = SpokeConfig { objects_max: 7, ..SpokeConfig::default() };
-        let watcher = Watcher {
-            mapping: remote(),
-            authz: remote(),
-            credentials: remote(),
-            target: Target { uid: ClusterUid::random(), id: "spoke".parse().unwrap() },
-            server: server_at(address, authority, &config),
-            clock: Arc::new(SystemClock),
-            state: Arc::new(State::new(&config)),
-            telemetry: Arc::new(Telemetry::new()),
-            config: Arc::new(config),
-        };
+        let (watcher, _folder) = watcher_of(routes, config).await;
         let fault = watcher.list(Resource::Roles).await.unwrap_err();
         assert!(matches!(fault, ReadFault::Api(ApiFault::Endless(7))), "{fault}");
         assert_eq!(asked.load(Ordering::Relaxed), 7);
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_was_away_is_listed_anew_for_it_may_be_back_as_of_an_earlier_moment() {
+        let (lists, watches) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let routes = Router::new().fallback(move |uri: http::Uri| {
+            let (lists, watches) = (Arc::clone(&lists), Arc::clone(&watches));
+            async move {
+                if uri.query().is_some_and(|query| query.contains("watch=true")) {
+                    if watches.fetch_add(1, Ordering::Relaxed) == 0 {
+                        return Err(http::StatusCode::SERVICE_UNAVAILABLE);
+                    }
+                    // Of a later version than all that is there it has nothing to tell.
+                    std::future::pending::<()>().await;
+                }
+                let role =
+                    |name: &str| json!({ "metadata": { "name": name, "namespace": "n" }, "rules": [] });
+                let (version, items) = match lists.fetch_add(1, Ordering::Relaxed) {
+                    0 => ("1000", vec![role("before"), role("after")]),
+                    _ => ("7", vec![role("before")]),
+                };
+                Ok(json!({ "metadata": { "resourceVersion": version }, "items": items }).to_string())
+            }
+        });
+        let (watcher, _folder) = watcher_of(routes, SpokeConfig::default()).await;
+        let until = async |objects: usize| {
+            while watcher.state.mirror().objects() != objects {
+                watcher.state.changed.notified().await;
+            }
+        };
+        let seen = async {
+            until(2).await;
+            until(1).await;
+        };
+        tokio::select! {
+            () = watcher.read(Resource::Roles) => unreachable!("it is read for ever"),
+            seen = timeout(PATIENCE, seen) => seen.expect("it is listed anew"),
+        }
+    }
+
+    #[test]
+    fn a_version_is_gone_on_from_unless_nobody_was_there_to_grant_a_watch() {
+        let status = |status| ApiFault::Status { status, what: "roles", message: String::new() };
+        let too_large = crate::mirror::TooLarge {
+            what: crate::mirror::Limited::Rbac,
+            bounds: SpokeConfig::default().rbac_bounds(),
+        };
+        let cases = [
+            (ReadFault::Api(status(503)), false, true),
+            (ReadFault::Api(status(503)), true, false),
+            (ReadFault::Api(ApiFault::Silent(PATIENCE)), false, true),
+            (ReadFault::Api(ApiFault::Silent(PATIENCE)), true, false),
+            // It is there, and lets us do less, or later.
+            (ReadFault::Api(status(403)), false, false),
+            (ReadFault::Api(status(429)), false, false),
+            (ReadFault::TooLarge(too_large), true, true),
+        ];
+        for (fault, was_granted, expected) in cases {
+            assert_eq!(fault.spoils_beginning(was_granted), expected, "{fault} {was_granted}");
+        }
     }
 
     #[test]
