@@ -14,8 +14,13 @@ type Sent = Either<Outbox, Full<Bytes>>;
 
 /// A client that opens as many streams as it likes.
 async fn connect(house: &House, running: &Running) -> http2::SendRequest<Sent> {
+    connect_by(house.client_tls(), running).await
+}
+
+/// One that shows this certificate.
+async fn connect_by(tls: ClientConfig, running: &Running) -> http2::SendRequest<Sent> {
     let stream = TcpStream::connect(running.address).await.unwrap();
-    let (tls, name) = (Arc::new(house.client_tls()), ServerName::from(running.address.ip()));
+    let (tls, name) = (Arc::new(tls), ServerName::from(running.address.ip()));
     let stream = TlsConnector::from(tls).connect(name, stream).await.unwrap();
     let handshake = http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.unwrap();
@@ -90,6 +95,26 @@ async fn a_connection_has_one_stream_and_another_once_that_has_ended() {
     third.open();
     tokio::spawn(reading.read(answer.into_body()));
     assert_eq!(way(&third).await, "together");
+}
+
+#[tokio::test]
+async fn immunity_41_no_certificate_but_a_services_opens_a_stream() {
+    let (house, heard) = (House::new(), Heard::new());
+    let running = house.serve(Limits::default(), &heard, METHODS).await;
+    let (now, day) = (OffsetDateTime::now_utc(), time::Duration::DAY);
+    let spoke = house.authority.issue_spoke("9f0c", day, now).unwrap();
+    let principal = house.authority.issue_principal("local", "111122223333", "AIDAX", day, now).unwrap();
+    for certificate in [spoke, principal] {
+        let mut tls = client_config(&house.authority.roots().unwrap(), Some(&certificate)).unwrap();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let mut sender = connect_by(tls, &running).await;
+        let (_, _reading, answer) = ask_for_stream(&mut sender, &running).await;
+        assert_eq!(answer.headers()["grpc-status"], "12", "there is no such method");
+        assert!(!Carrier::is_welcome(&answer));
+    }
+    let mut sender = connect(&house, &running).await;
+    let (_, _reading, answer) = ask_for_stream(&mut sender, &running).await;
+    assert!(Carrier::is_welcome(&answer));
 }
 
 #[tokio::test]
