@@ -1,5 +1,7 @@
 //! A cluster of three masters.
 
+use std::time::{Duration, Instant};
+
 use lanyard_authn::{RedisConfig, SharedCache as _};
 use lanyard_kit::ConfigSecret;
 
@@ -84,6 +86,49 @@ async fn keys_spread_over_a_cluster_and_a_lost_master_takes_its_own_alone() {
     eventually("the others' keys are told", async || hits(&other).await == left).await;
     let fresh = Watched::up(&config).await;
     eventually("a new client finds them too", async || hits(&fresh).await == left).await;
+}
+
+#[tokio::test]
+async fn a_master_that_hangs_costs_a_question_its_time_and_no_more() {
+    let Some(masters) = cluster(None).await else { return };
+    let config = RedisConfig {
+        get_milliseconds: 200,
+        connect_milliseconds: 500,
+        ..config(format!("redis-cluster://127.0.0.1:{},127.0.0.1:{}", masters[0].port, masters[1].port))
+    };
+    let watched = Watched::up(&config).await;
+    for key in 0..KEYS {
+        watched.store(&[key; 32], b"sealed").await;
+    }
+    masters[2].pause();
+    for key in 0..KEYS {
+        let start = Instant::now();
+        let told = watched.cache.get(&[key; 32]).await;
+        assert!(told.is_none_or(|told| told == b"sealed"));
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+    assert!(watched.gets("timeout") >= 1);
+    masters[2].resume();
+    are_whole(&masters).await;
+    eventually("all is told again", async || hits(&watched).await == usize::from(KEYS)).await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_full_still_tells_what_it_has() {
+    let Some(masters) = cluster(None).await else { return };
+    let watched = Watched::up(&config(format!("redis-cluster://127.0.0.1:{}", masters[0].port))).await;
+    for key in 0..KEYS {
+        watched.store(&[key; 32], b"sealed").await;
+    }
+    for master in &masters {
+        let () = master.tell("CONFIG SET maxmemory-policy noeviction").await;
+        let () = master.tell("CONFIG SET maxmemory 1").await;
+    }
+    let before = watched.puts("full");
+    watched.cache.put(&[KEYS; 32], b"sealed", Duration::from_secs(60)).await;
+    eventually("it is counted", async || watched.puts("full") == before + 1).await;
+    assert_eq!(hits(&watched).await, usize::from(KEYS));
+    assert!(watched.cache.is_up());
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A master, its replica, and the Sentinel that puts one in the other's place.
 
+use std::time::Duration;
+
 use lanyard_authn::{RedisConfig, RedisLogin, SharedCache as _};
 use lanyard_kit::ConfigSecret;
 
@@ -54,6 +56,29 @@ async fn the_master_is_the_one_that_sentinel_names_now() {
     // The first Sentinel of the two is not there.
     let url = format!("redis-sentinel://127.0.0.1:1,127.0.0.1:{}/main", watch.sentinel.port);
     survives_a_failover(watch, config(url)).await;
+}
+
+#[tokio::test]
+async fn a_master_that_hangs_is_left_for_the_one_that_sentinel_names_then() {
+    let Some(watch) = watch(None).await else { return };
+    let config = RedisConfig {
+        get_milliseconds: 200,
+        put_milliseconds: 500,
+        connect_milliseconds: 1_000,
+        failures_max: 3,
+        ..config(format!("redis-sentinel://127.0.0.1:{}/main", watch.sentinel.port))
+    };
+    let watched = Watched::up(&config).await;
+    watched.store(&KEY, b"sealed").await;
+    watch.master.pause();
+    eventually("what is put now is told again", async || {
+        watched.cache.put(&[8; 32], b"sealed", Duration::from_secs(60)).await;
+        watched.cache.get(&[8; 32]).await.is_some()
+    })
+    .await;
+    assert_eq!(watch.replica.role().await.as_deref(), Some("master"));
+    assert!(watched.gets("timeout") >= 1);
+    watch.master.resume();
 }
 
 #[tokio::test]
