@@ -19,9 +19,13 @@ WORKLOADS = "/lanyard.credentials.v1.Workloads"
 PUSH, APPLY = "/lanyard.mapping.v1.Clusters/PushAwsAuth", "/lanyard.authz.v1.Objects/ApplyObjects"
 # Ours push once a second at most; so few that the flood need not be a long one.
 PER_SECOND, BURST, FLOOD = 2, 20, 300
-QUOTA = f"{{ per_second = {PER_SECOND}, burst = {BURST} }}"
-CONFIG = f"[mapping.limits]\nspoke_pushes = {QUOTA}\n[authz]\nspoke_pushes = {QUOTA}\n[credentials]\nspoke_pushes = {QUOTA}\n"
+KIB_PER_SECOND, KIB_BURST = 1, 30
 PATIENCE_SECONDS = 20
+
+
+def config_of(**quota: int) -> str:
+    shown = "{ " + ", ".join(f"{key} = {value}" for key, value in quota.items()) + " }"
+    return f"[mapping.limits]\nspoke_pushes = {shown}\n[authz]\nspoke_pushes = {shown}\n[credentials]\nspoke_pushes = {shown}\n"
 
 
 def aws_auth(cluster, number: int) -> dict:
@@ -61,15 +65,40 @@ PUSHES = [
 ]
 
 
+def door_of(hub, cluster, tmp_path) -> CertificateDoor:
+    """The front door, for the spoke of a cluster."""
+    folder = tmp_path / unique("credential")
+    hub.cli("pki", "issue-spoke", cluster.id, "--out", str(folder), "--data-dir", str(hub.data))
+    return CertificateDoor(hub, Certificate(folder, "spoke"))
+
+
+@pytest.mark.parametrize(("path", "made", "what"), PUSHES)
+def test_immunity_28_what_a_spoke_leaves_in_the_chain_of_changes_is_held_to_a_rate(new_hub, tmp_path, path, made, what):
+    """Each push is one that the rate of pushes lets in, and changes something, of which the chain keeps a KiB or more."""
+    quota = {"kib_per_second": KIB_PER_SECOND, "kib_burst": KIB_BURST}
+    hub = new_hub(config=config_of(per_second=1000, burst=1000, **quota)).start()
+    own, other = hub.create_cluster("own"), hub.create_cluster("other")
+    door, begun = door_of(hub, own, tmp_path), time.monotonic()
+    answers = [door.signed(path, made(own, number)) for number in range(FLOOD)]
+    passed = time.monotonic() - begun
+    codes = [answer.code for answer in answers]
+    assert set(codes) == {StatusCode.OK, StatusCode.RESOURCE_EXHAUSTED}, set(codes)
+    assert 1 <= codes.count(StatusCode.OK) <= KIB_BURST + KIB_PER_SECOND * passed + 1, codes
+    refused = next(answer for answer in answers if answer.code is StatusCode.RESOURCE_EXHAUSTED)
+    limit = f"what this cluster's spoke may change of {what} ({KIB_BURST} KiB at once, then {KIB_PER_SECOND} KiB a second)"
+    assert limit in refused.details, refused
+    others, operator = door_of(hub, other, tmp_path), FrontDoor(hub)
+    assert others.signed(path, made(other, 0)).code is StatusCode.OK
+    assert operator.call(path, made(own, FLOOD), hub.administrator()).code is StatusCode.OK
+    for opened in (door, others, operator):
+        opened.close()
+
+
 @pytest.mark.parametrize(("path", "made", "what"), PUSHES)
 def test_immunity_28_a_spoke_that_floods_changes_is_told_to_come_again(new_hub, tmp_path, path, made, what):
-    hub = new_hub(config=CONFIG).start()
+    hub = new_hub(config=config_of(per_second=PER_SECOND, burst=BURST)).start()
     own, other = hub.create_cluster("own"), hub.create_cluster("other")
-    doors = {}
-    for cluster in (own, other):
-        folder = tmp_path / unique("credential")
-        hub.cli("pki", "issue-spoke", cluster.id, "--out", str(folder), "--data-dir", str(hub.data))
-        doors[cluster.id] = CertificateDoor(hub, Certificate(folder, "spoke"))
+    doors = {cluster.id: door_of(hub, cluster, tmp_path) for cluster in (own, other)}
     door, begun = doors[own.id], time.monotonic()
     answers = [door.signed(path, made(own, number)) for number in range(FLOOD)]
     passed = time.monotonic() - begun

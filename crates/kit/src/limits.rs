@@ -52,6 +52,19 @@ impl<K: Hash + Eq> Buckets<K> {
         Ok(())
     }
 
+    /// Takes so many calls of the key whether it has them or not: what it has not, it has to wait for before it has one again.
+    pub fn charge(&self, key: K, calls: u64, now: Instant) {
+        let mut table = locked(&self.used_until);
+        // Whom a full table does not take has no call anyway.
+        if calls == 0 || self.has_place(&mut table, &key, now).is_err() {
+            return;
+        }
+        let until = table.entry(key).or_insert(now);
+        let time = self.quota.interval().saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX));
+        // One beyond what a clock can say stays as it is.
+        *until = (*until).max(now).checked_add(time).unwrap_or(*until);
+    }
+
     /// Whether the key has a call to take, of which nothing is taken.
     ///
     /// # Errors
@@ -138,6 +151,23 @@ mod tests {
         }
         assert_eq!(taken(start), 3);
         assert_eq!(buckets.len(), 1);
+    }
+
+    #[test]
+    fn what_is_charged_beyond_the_burst_is_waited_for() {
+        let (buckets, start) = (Buckets::new(QUOTA, 1), Instant::now());
+        buckets.charge("a", 0, start);
+        assert_eq!(buckets.len(), 0, "nothing is nothing");
+        buckets.charge("a", 2, start);
+        assert_eq!(buckets.has_room(&"a", start), Ok(()), "there is one left");
+        buckets.charge("a", 10, start);
+        assert_eq!(buckets.has_room(&"a", start), Err(STEP * 10));
+        assert_eq!(buckets.take("a", start + STEP * 9), Err(STEP));
+        assert_eq!(buckets.take("a", start + STEP * 10), Ok(()));
+        buckets.charge("b", 10, start);
+        assert_eq!(buckets.len(), 1, "there is no place");
+        buckets.charge("a", u64::MAX, start);
+        assert!(buckets.has_room(&"a", start).is_err());
     }
 
     #[test]

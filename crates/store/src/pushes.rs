@@ -1,5 +1,5 @@
-//! How often the spoke of a cluster may push what it sees: each push that differs is a transaction, a line of the chain and a new
-//! snapshot in every process.
+//! How often the spoke of a cluster may push what it sees, and how much: each push that differs is a transaction, lines of the chain that
+//! stay for good, and a new snapshot in every process.
 
 use std::time::Instant;
 
@@ -22,18 +22,27 @@ pub struct SpokePushQuota {
     pub per_second: u32,
     /// Pushes at once.
     pub burst: u32,
+    /// KiB a second, over time, of what the pushes change, as it was before and as it is after: what the chain keeps of them. 0 counts as 1.
+    pub kib_per_second: u32,
+    /// KiB of it at once. A push of more is taken where there is any left, and waited for afterwards.
+    pub kib_burst: u32,
 }
 
 impl Default for SpokePushQuota {
+    /// A first list, and then one that changes all of it, are far below the burst; the rate is some 1.3 GiB a day.
     fn default() -> Self {
-        Self { per_second: 10, burst: 100 }
+        Self { per_second: 10, burst: 100, kib_per_second: 16, kib_burst: 64 * 1024 }
     }
 }
+
+/// Bytes of the unit in which is counted what pushes change.
+const KIB: u64 = 1024;
 
 /// Counts what spokes push.
 pub struct SpokePushes {
     quota: SpokePushQuota,
     buckets: Buckets<(ClusterUid, &'static str)>,
+    written: Buckets<(ClusterUid, &'static str)>,
     throttled: Counters<()>,
 }
 
@@ -41,9 +50,13 @@ impl SpokePushes {
     /// Nobody has pushed yet. Make it after the metrics recorder.
     #[must_use]
     pub fn new(quota: SpokePushQuota) -> Self {
-        let SpokePushQuota { per_second, burst } = quota;
-        let buckets = Buckets::new(Quota { per_second, burst }, BUCKETS_MAX);
-        Self { quota, buckets, throttled: Counters::new(names::STORE_PUSHES_THROTTLED_TOTAL) }
+        let SpokePushQuota { per_second, burst, kib_per_second, kib_burst } = quota;
+        Self {
+            quota,
+            buckets: Buckets::new(Quota { per_second, burst }, BUCKETS_MAX),
+            written: Buckets::new(Quota { per_second: kib_per_second, burst: kib_burst }, BUCKETS_MAX),
+            throttled: Counters::new(names::STORE_PUSHES_THROTTLED_TOTAL),
+        }
     }
 
     /// Takes one push of `what` (`aws-auth`), if it comes of a spoke. Asked before anything is read of it.
@@ -54,17 +67,38 @@ impl SpokePushes {
         self.admit_at(by, what, Instant::now())
     }
 
+    /// A push of `what` changes records of so many bytes ([`Transaction::line_bytes`](crate::Transaction::line_bytes)), if it comes of a
+    /// spoke. Told before it is committed: whoever pushes may be gone by the end of that, and the lines are there all the same.
+    pub fn wrote(&self, by: &Actor, what: &'static str, bytes: u64) {
+        self.wrote_at(by, what, bytes, Instant::now());
+    }
+
     fn admit_at(&self, by: &Actor, what: &'static str, now: Instant) -> Result<(), Fault> {
         let ActorKind::Spoke { cluster } = &by.kind else { return Ok(()) };
-        self.buckets.take((*cluster, what), now).map_err(|wait| {
+        let SpokePushQuota { per_second, burst, kib_per_second, kib_burst } = self.quota;
+        let throttled = |part: String, wait| {
             self.throttled.increment(());
-            let SpokePushQuota { per_second, burst } = self.quota;
-            tracing::debug!(cluster.uid = %cluster, what, "a spoke pushes too often");
+            tracing::debug!(cluster.uid = %cluster, what, "a spoke pushes too often, or too much");
+            Fault::Throttled { part: part.into(), retry_after: Some(wait) }
+        };
+        self.written.has_room(&(*cluster, what), now).map_err(|wait| {
+            let part = format!(
+                "what this cluster's spoke may change of {what} ({kib_burst} KiB at once, then {kib_per_second} KiB a second)"
+            );
+            throttled(part, wait)
+        })?;
+        self.buckets.take((*cluster, what), now).map_err(|wait| {
             let part = format!(
                 "what this cluster's spoke may push of {what} ({burst} pushes at once, then {per_second} a second)"
             );
-            Fault::Throttled { part: part.into(), retry_after: Some(wait) }
+            throttled(part, wait)
         })
+    }
+
+    fn wrote_at(&self, by: &Actor, what: &'static str, bytes: u64, now: Instant) {
+        if let ActorKind::Spoke { cluster } = &by.kind {
+            self.written.charge((*cluster, what), bytes.div_ceil(KIB), now);
+        }
     }
 }
 
@@ -86,7 +120,8 @@ mod tests {
 
     #[test]
     fn immunity_28_a_spoke_that_floods_is_held_to_its_rate_and_leaves_others_theirs() {
-        let (pushes, now) = (SpokePushes::new(SpokePushQuota { per_second: 10, burst: 3 }), Instant::now());
+        let quota = SpokePushQuota { per_second: 10, burst: 3, ..SpokePushQuota::default() };
+        let (pushes, now) = (SpokePushes::new(quota), Instant::now());
         let (one, other) = (spoke(ClusterUid::random()), spoke(ClusterUid::random()));
         let taken = |by: &Actor, what, at| (0..300).filter(|_| pushes.admit_at(by, what, at).is_ok()).count();
         assert_eq!(taken(&one, "aws-auth", now), 3);
@@ -104,6 +139,29 @@ mod tests {
             3,
             "what is not used is not saved up"
         );
+    }
+
+    #[test]
+    fn immunity_28_what_a_spoke_leaves_in_the_chain_is_held_to_a_rate_of_its_own() {
+        let quota = SpokePushQuota { kib_per_second: 10, kib_burst: 100, ..SpokePushQuota::default() };
+        let (pushes, now) = (SpokePushes::new(quota), Instant::now());
+        let (one, other) = (spoke(ClusterUid::random()), spoke(ClusterUid::random()));
+        pushes.wrote_at(&one, "aws-auth", 0, now);
+        pushes.wrote_at(&one, "aws-auth", 1, now);
+        assert!(pushes.admit_at(&one, "aws-auth", now).is_ok(), "a byte is a KiB, and there are more");
+        // More than may come at once is taken, and waited for.
+        pushes.wrote_at(&one, "aws-auth", 199 * KIB, now);
+        let fault = pushes.admit_at(&one, "aws-auth", now).unwrap_err();
+        let said = "what this cluster's spoke may change of aws-auth (100 KiB at once, then 10 KiB a second) is over its limit: try again in";
+        assert!(fault.to_string().starts_with(said), "{fault}");
+        let wait = Duration::from_millis(10_100);
+        assert!(matches!(fault, Fault::Throttled { retry_after: Some(after), .. } if after == wait));
+        assert!(pushes.admit_at(&one, "RBAC objects", now).is_ok(), "each thing has its own");
+        assert!(pushes.admit_at(&other, "aws-auth", now).is_ok());
+        assert!(pushes.admit_at(&one, "aws-auth", now + wait).is_ok());
+        let operator = Actor::system("an operator");
+        pushes.wrote_at(&operator, "aws-auth", u64::MAX, now);
+        assert!(pushes.admit_at(&operator, "aws-auth", now).is_ok());
     }
 
     #[test]

@@ -212,6 +212,14 @@ impl Transaction {
         Ok(Revision(counter.revision.0 + 1))
     }
 
+    /// How many bytes the records that this mutation changes have in its lines, before and after, so far. Lines are never deleted.
+    #[must_use]
+    pub fn line_bytes(&self) -> u64 {
+        let bytes = |body: &Option<Vec<u8>>| body.as_ref().map_or(0, |body| body.len() as u64);
+        let changed = self.writes.iter().filter(|written| written.before != written.after);
+        changed.map(|written| bytes(&written.before) + bytes(&written.after)).sum()
+    }
+
     /// Whether this process alone can say that a change is in force everywhere: what an answer that is kept for a second arrival
     /// may claim.
     #[must_use]

@@ -22,6 +22,10 @@ use crate::{
     snapshot::WorkloadSnapshot,
 };
 
+// What a spoke pushes here, as its quota calls it.
+const SERVICE_ACCOUNTS: &str = "ServiceAccounts";
+const ISSUER: &str = "the issuer of ServiceAccount tokens";
+
 impl Workloads for Credentials {
     async fn apply_service_accounts(
         &self,
@@ -30,7 +34,7 @@ impl Workloads for Credentials {
         batch: ServiceAccountBatch,
     ) -> Result<Mutated<ServiceAccountSummary>, CallError> {
         let cluster = self.seen(&by.actor.value, &cluster).await?;
-        self.pushes().admit(&by.actor.value, "ServiceAccounts")?;
+        self.pushes().admit(&by.actor.value, SERVICE_ACCOUNTS)?;
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = match self.store().begin("apply_service_accounts", &by, &[scope]).await {
             Ok(tx) => tx,
@@ -49,6 +53,7 @@ impl Workloads for Credentials {
         for key in &remove {
             tx.delete::<ClusterServiceAccount>(scope, key).await?;
         }
+        self.pushes().wrote(&by.actor.value, SERVICE_ACCOUNTS, tx.line_bytes());
         tx.answer(scope, summary, Vec::new()).await
     }
 
@@ -69,7 +74,7 @@ impl Workloads for Credentials {
         pushed: IssuerDocuments,
     ) -> Result<Mutated<WorkloadIssuer>, CallError> {
         let cluster = self.seen(&by.actor.value, &cluster).await?;
-        self.pushes().admit(&by.actor.value, "the issuer of ServiceAccount tokens")?;
+        self.pushes().admit(&by.actor.value, ISSUER)?;
         let (keys, notices) = rules::issuer(&pushed)?;
         let scope = Scope::Cluster(cluster.uid);
         // The hub's scope too: of two who bring one key at the same time, the second sees the first.
@@ -103,6 +108,7 @@ impl Workloads for Credentials {
             return Err(taken(&issuer.issuer_url, &of_another));
         }
         tx.put(&issuer).await?;
+        self.pushes().wrote(&by.actor.value, ISSUER, tx.line_bytes());
         tx.answer(scope, issuer, notices).await
     }
 

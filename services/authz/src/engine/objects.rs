@@ -15,6 +15,9 @@ use self::{given::Given, plan::Plan};
 use super::{Authz, Inner};
 use crate::snapshot::Spoke;
 
+/// What a spoke pushes here, as its quota calls it.
+const RBAC_OBJECTS: &str = "RBAC objects";
+
 impl Objects for Authz {
     /// Puts objects in place in one transaction. As in Kubernetes, the role of a binding does not change: a binding of the same
     /// name that gives another role is refused. With `replace` it is put in the old one's place, as if that had been deleted
@@ -26,7 +29,7 @@ impl Objects for Authz {
         batch: ObjectBatch,
     ) -> Result<Mutated<ApplySummary>, CallError> {
         let spoke = self.inner.spoke(&by.actor.value, &cluster).await?;
-        self.inner.pushes.admit(&by.actor.value, "RBAC objects")?;
+        self.inner.pushes.admit(&by.actor.value, RBAC_OBJECTS)?;
         let given = Given::read(&batch, &self.inner.config, spoke.uid)?;
         self.inner.apply(&by, &spoke, &cluster, given, batch.replace).await
     }
@@ -83,6 +86,7 @@ impl Inner {
         let skipped = named(skipped.iter().map(skipped_text));
         let refused = named(refused.iter().map(ToString::to_string));
         let summary = ApplySummary { skipped, refused, ..plan.summary };
+        self.pushes.wrote(&by.actor.value, RBAC_OBJECTS, tx.line_bytes());
         tx.answer(scope, summary, named(plan.problems.into_iter())).await
     }
 
@@ -101,6 +105,7 @@ impl Inner {
         is_there(&mut tx, spoke, id).await?;
         let deleted = tx.delete::<RbacObject>(scope, &key.to_string()).await?;
         deleted.ok_or_else(|| CallError::not_found("RBAC object", key))?;
+        self.pushes.wrote(&by.actor.value, RBAC_OBJECTS, tx.line_bytes());
         tx.answer(scope, (), Vec::new()).await
     }
 }

@@ -101,6 +101,7 @@ impl Mapping {
             self.inner.aws_auth_rejected.increment(());
             tracing::warn!(cluster.uid = %cluster.uid, version = version.version, "an aws-auth was kept out of force");
         }
+        self.inner.pushes.wrote(&by.actor.value, "aws-auth", tx.line_bytes());
         commit(tx, scope, version, Vec::new()).await
     }
 

@@ -85,7 +85,7 @@ fn config() -> MappingConfig {
         identity_providers_per_cluster: 3,
         blocks_per_scope: 8,
         aws_auth_versions_kept: 3,
-        spoke_pushes: SpokePushQuota { per_second: 1, burst: SPOKE_PUSHES },
+        spoke_pushes: SpokePushQuota { per_second: 1, burst: SPOKE_PUSHES, ..SpokePushQuota::default() },
         ..Limits::default()
     };
     MappingConfig { limits, ..MappingConfig::default() }
