@@ -197,8 +197,11 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             known_version: running.map(|running| running.version),
             watch: running.map(|running| running.state.report(&self.holder, self.clock.now())),
         };
-        let answer = self.mapping.lend_spoke(query).await;
-        Asked { target, at, answer }
+        // All are asked for at a time, and settled when all have answered: one that hangs would let the others' leases end.
+        let limit = self.config.renew();
+        let answer = tokio::time::timeout(limit, self.mapping.lend_spoke(query)).await;
+        let late = |_| Err(Fault::TimedOut { part: "the lease".into(), limit });
+        Asked { target, at, answer: answer.unwrap_or_else(late) }
     }
 
     async fn settle(&mut self, asked: Asked) {
@@ -333,6 +336,25 @@ mod tests {
         state.lease_lost();
         fleet.turn(&directory, true).await;
         assert!(!fleet.running.contains_key(&uid), "another may watch it by now");
+    }
+
+    async fn hangs() -> StatusCode {
+        std::future::pending().await
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_nobody_answers_about_is_given_up_when_all_are_due_again() {
+        let remote = || Arc::new(Remote::new(Routes::from(Router::new().fallback(hangs))));
+        let config = SpokeConfig { renew_milliseconds: 50, ..SpokeConfig::default() };
+        let clock = Arc::new(SystemClock);
+        let mut fleet = Fleet::new(remote(), remote(), remote(), ApiServers::default(), config, clock);
+        let cluster = Arc::new(suite::cluster("dev", "111122223333"));
+        let entry = DirectoryEntry { cluster, credentials: Vec::new(), kubeconfig_version: Some(1) };
+        let directory = ClusterDirectory { revision: Revision(1), clusters: vec![entry] };
+        // Far above that, so that a hang is a failure rather than a wait.
+        let turn = tokio::time::timeout(Duration::from_secs(20), fleet.turn(&directory, true));
+        turn.await.expect("in time");
+        assert_eq!((fleet.asked.len(), fleet.running.len()), (1, 0), "it was asked for");
     }
 
     #[tokio::test]
