@@ -166,7 +166,7 @@ metrics! {
     /// Labels: [`PURPOSE`].
     STORE_UNOPENED_TOTAL = Counter "lanyard_store_unopened_total" [PURPOSE], "Sealed values that did not open: moved, altered, or of another purpose.";
     STORE_REGRESSIONS_TOTAL = Counter "lanyard_store_regressions_total", "Reads of a lower revision than one seen before: an old dump, or a standby that lags.";
-    STORE_PUSHES_THROTTLED_TOTAL = Counter "lanyard_store_pushes_throttled_total", "Pushes of spokes that were not taken, because their cluster pushes too often.";
+    STORE_PUSHES_THROTTLED_TOTAL = Counter "lanyard_store_pushes_throttled_total", "Pushes of spokes that were not taken, because their cluster pushes too often, or too much.";
     SNAPSHOT_COMPILE_SECONDS = Histogram "lanyard_snapshot_compile_seconds", "Time to compile the snapshot of one scope.";
     SNAPSHOT_REVISION_LAG = Gauge "lanyard_snapshot_revision_lag", "Revisions that the store has and no snapshot shows yet.";
     DECISIONS_UNSTORED_TOTAL = Counter "lanyard_decisions_unstored_total", "Finished decisions that are kept in memory alone, because more came in a second than are stored.";
