@@ -85,10 +85,21 @@ impl Database {
             ("statement_timeout", format!("{}ms", STATEMENT_MAX.as_millis())),
             ("idle_in_transaction_session_timeout", format!("{}ms", IDLE_MAX.as_millis())),
         ]);
+        let wait_max = options.wait_max;
         let pool = PgPoolOptions::new()
             // And one that listens.
             .max_connections(options.connections_max.max(CONNECTIONS_MIN).saturating_add(1))
-            .acquire_timeout(options.wait_max)
+            .acquire_timeout(wait_max)
+            // The pool itself asks without a limit whether one is still good: of a server that is gone without a word each would keep its
+            // place for a quarter of an hour, and nobody would get another.
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    match tokio::time::timeout(wait_max, sqlx::Connection::ping(connection)).await {
+                        Ok(answered) => answered.map(|()| true),
+                        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                    }
+                })
+            })
             .connect_with(connect)
             .await
             .map_err(SqlError::from)?;

@@ -374,6 +374,22 @@ pub(super) async fn a_server_that_goes_without_a_word_is_waited_for_so_long_and_
     }
 }
 
+pub(super) async fn a_connection_on_which_no_word_comes_any_more_makes_room_for_another(bench: Bench) {
+    let mut options = bench.options();
+    let StoreUrl::Postgres(url) = &options.url else {
+        return; // A file does not go.
+    };
+    let (silence, url) = way(url.expose_secret().parse().unwrap()).await;
+    (options.url, options.connections_max, options.wait_max) = (url, 2, Duration::from_secs(2));
+    let store = Store::open(&options).await.unwrap();
+    // All but the one that listens.
+    let held = [store.read().await.unwrap(), store.read().await.unwrap()];
+    silence.send_replace(());
+    drop(held);
+    let again = async { while store.read().await.is_err() {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("there is room in time");
+}
+
 /// Follows nothing: it panics.
 struct Panicking;
 
