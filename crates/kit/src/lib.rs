@@ -12,8 +12,8 @@
 //!    drained gracefully.
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
-//! Beside these: [`peers`], the connections to other services of the hub; [`together`], by which their calls travel; [`grpc_timeout`], how long
-//! these may take; [`clock`], because nothing that decides reads
+//! Beside these: [`peers`], the connections to other services of the hub; [`together`], by which their calls travel;
+//! [`grpc_timeout`], how long these may take; [`clock`], because nothing that decides reads
 //! the time on its own; [`http_client`], the one way out to other people's servers; [`batches`], for what nobody waits
 //! for; [`limits`], for how often something may be done; [`caught()`], for work that must not end others by a panic;
 //! [`secret`], values that cannot be printed.
