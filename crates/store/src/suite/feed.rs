@@ -390,6 +390,26 @@ pub(super) async fn a_connection_on_which_no_word_comes_any_more_makes_room_for_
     tokio::time::timeout(PATIENCE, again).await.expect("there is room in time");
 }
 
+pub(super) async fn a_commit_that_is_not_answered_in_time_is_found_if_it_was_one(bench: Bench) {
+    if !bench.database.is_postgres() {
+        return; // A file answers.
+    }
+    let mut options = bench.options();
+    (options.answer_max, options.poll_interval) = (Duration::from_millis(500), Duration::from_millis(10));
+    let store = Store::open(&options).await.unwrap();
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql \
+                AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$";
+    tamper(&store, slow).await;
+    let at_commit = "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON changes \
+                     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()";
+    tamper(&store, at_commit).await;
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    store.follow(Arc::new(Channel(sender)));
+    let error = put(&store, &setting("a", "1")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert_eq!(tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap(), Some(1));
+}
+
 /// Follows nothing: it panics.
 struct Panicking;
 
