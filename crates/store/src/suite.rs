@@ -180,6 +180,7 @@ store_suite! {
     tables:
         decisions_are_kept_within_their_bounds,
         a_batch_of_any_size_is_kept_whole,
+        decisions_that_are_not_taken_in_time_are_given_up,
         a_lease_has_one_holder_at_a_time,
         what_a_watcher_says_is_kept_while_its_cluster_is_there,
         a_watcher_that_lost_its_lease_changes_nothing_any_more,

@@ -9,7 +9,7 @@ use lanyard_api::{
 };
 use time::OffsetDateTime;
 
-use super::{Bench, NOON, world::*};
+use super::{Bench, NOON, tamper, world::*};
 use crate::{EnvelopeKey, ExternalUrl, Keyring, Setting, Store, StoreError, spoke_lease};
 
 fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
@@ -61,6 +61,23 @@ pub(super) async fn decisions_are_kept_within_their_bounds(bench: Bench) {
     for batch in &sorts {
         assert_eq!(kept(batch).await, [false, false, false, true, true], "for an hour");
     }
+}
+
+pub(super) async fn decisions_that_are_not_taken_in_time_are_given_up(bench: Bench) {
+    if !bench.database.is_postgres() {
+        return; // A file answers.
+    }
+    let mut options = bench.options();
+    options.answer_max = Duration::from_millis(500);
+    let store = Store::open(&options).await.unwrap();
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql \
+                AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$";
+    tamper(&store, slow).await;
+    let at_insert =
+        "CREATE TRIGGER slow BEFORE INSERT ON decisions FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    tamper(&store, at_insert).await;
+    let error = store.put_decisions(&[decision(NOON, DecisionOutcome::Verified)]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
 }
 
 pub(super) async fn a_batch_of_any_size_is_kept_whole(bench: Bench) {
