@@ -94,6 +94,7 @@ store_suite! {
     chain:
         revisions_have_no_gaps_and_lines_say_who_what_and_why,
         a_mutation_that_changes_nothing_writes_no_line,
+        a_mutation_knows_how_much_its_lines_keep,
         an_untouched_chain_verifies,
         immunity_54_a_changed_removed_or_moved_line_is_found,
         immunity_54_a_record_written_past_lanyard_is_found,

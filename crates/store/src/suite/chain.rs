@@ -87,6 +87,23 @@ async fn written(bench: &Bench) -> crate::Store {
     store
 }
 
+pub(super) async fn a_mutation_knows_how_much_its_lines_keep(bench: Bench) {
+    let store = bench.open().await;
+    let mut made = store.begin("test", &by("test"), &[Scope::Hub]).await.unwrap();
+    assert_eq!(made.line_bytes(), 0);
+    made.put(&setting("a", "1")).await.unwrap();
+    let one = made.line_bytes();
+    assert_eq!(one, r#"{"name":"a","value":"1"}"#.len() as u64);
+    made.commit_unrecorded().await.unwrap();
+    let mut changed = store.begin("test", &by("test"), &[Scope::Hub]).await.unwrap();
+    for (value, bytes) in [("1", 0), ("2", 2 * one), ("3", 2 * one), ("1", 0)] {
+        changed.put(&setting("a", value)).await.unwrap();
+        assert_eq!(changed.line_bytes(), bytes, "{value}");
+    }
+    changed.delete::<Setting>(Scope::Hub, "a").await.unwrap();
+    assert_eq!(changed.line_bytes(), one, "as it was before");
+}
+
 pub(super) async fn an_untouched_chain_verifies(bench: Bench) {
     let store = written(&bench).await;
     let report = store.verify_chain(Scope::Hub).await.unwrap();
