@@ -146,6 +146,12 @@ impl<'a> Input<'a> {
         Ok(tags)
     }
 
+    /// The tags that something is given: the list has to be there, and that it is not empty is its service's rule.
+    fn tags_to_put(&self) -> Result<BTreeMap<String, String>, AwsError> {
+        let tags = self.tags()?;
+        self.required("Tags", self.is_given("Tags").then_some(tags))
+    }
+
     /// Refuses what the hub has nothing of, rather than to leave it out.
     pub(super) fn refuse(&self, names: &[&str], why: &str) -> Result<(), AwsError> {
         match names.iter().find(|name| self.is_given(name)) {
@@ -201,6 +207,9 @@ impl<'a> Input<'a> {
 
     /// Which page is asked for. IAM takes up to a thousand items and may answer fewer.
     pub(super) fn marker_page(&self) -> Result<call::PageQuery, AwsError> {
+        if self.parameter("Marker")? == Some("") {
+            return Err(self.invalid("Marker", "it is empty: leave it out for the first page"));
+        }
         let items_max = self.number("MaxItems", 1..=1_000)?.map_or(0, |count| count.min(PAGE_ITEMS_MAX));
         let token = self.page_token("Marker")?;
         Ok(call::PageQuery { items_max, token })

@@ -48,7 +48,7 @@ pub(super) fn remove_role(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {
-    let (name, tags) = (name(input)?, input.tags()?);
+    let (name, tags) = (name(input)?, input.tags_to_put()?);
     Ok(input.asks(&pb::TagInstanceProfileRequest { mutation: None, account: None, name, tags }))
 }
 

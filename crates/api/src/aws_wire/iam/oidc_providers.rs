@@ -90,7 +90,7 @@ pub(super) fn remove_client_id(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {
-    let ((account, issuer_url), tags) = (of(input)?, input.tags()?);
+    let ((account, issuer_url), tags) = (of(input)?, input.tags_to_put()?);
     Ok(input.asks(&pb::TagOidcProviderRequest { mutation: None, account, issuer_url, tags }))
 }
 

@@ -106,7 +106,7 @@ pub(super) fn delete(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {
-    let (name, tags) = (name(input)?, input.tags()?);
+    let (name, tags) = (name(input)?, input.tags_to_put()?);
     Ok(input.asks(&pb::TagRoleRequest { mutation: None, account: None, name, tags }))
 }
 

@@ -56,7 +56,7 @@ pub(super) fn delete(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {
-    let (name, tags) = (input.text("UserName")?, input.tags()?);
+    let (name, tags) = (input.text("UserName")?, input.tags_to_put()?);
     Ok(input.asks(&pb::TagUserRequest { mutation: None, account: None, name, tags }))
 }
 
