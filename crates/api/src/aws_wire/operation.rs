@@ -328,8 +328,19 @@ pub fn asked_by_query(call: &HttpCall<'_>) -> Option<Service> {
         .or_else(|| speaking().find(|service| has(*service)))
 }
 
-/// What a client of IAM does on a hub that has nothing of what it asks for.
-fn instead_of(action: &str) -> Option<&'static str> {
+/// What a client does whose operation there is none of for who has signed it: on a hub that has nothing of what it asks for, or where
+/// nobody signs.
+fn instead_of(service: Service, action: &str) -> Option<&'static str> {
+    match service {
+        Service::Iam => instead_of_iams(action),
+        Service::Sts if action == sts::ASSUME_ROLE_WITH_WEB_IDENTITY => {
+            Some(": nobody signs it, for the token is the proof; send it without a signature")
+        }
+        _ => None,
+    }
+}
+
+fn instead_of_iams(action: &str) -> Option<&'static str> {
     const MANAGED: [&str; 5] =
         ["CreatePolicy", "GetPolicy", "ListPolicies", "DeletePolicy", "ListEntitiesForPolicy"];
     let is_attached = action.starts_with("Attach") || action.starts_with("Detach");
@@ -358,8 +369,7 @@ fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsErr
         action.ok_or_else(|| AwsError::new("MissingAction", 400, "the parameter Action is missing"))?;
     let unknown = || {
         let (action, version) = (lanyard_iam::shown(action), lanyard_iam::shown(version.unwrap_or_default()));
-        let instead = service == Service::Iam;
-        let instead = instead.then(|| instead_of(&action)).flatten().unwrap_or_default();
+        let instead = instead_of(service, &action).unwrap_or_default();
         let message = match version.is_empty() {
             true => format!(
                 "Could not find operation {action} for no version: give Version={}",

@@ -218,6 +218,9 @@ fn what_a_model_does_not_allow_is_refused_by_its_parameter() {
         eks("GET", "/clusters/dev", "", "{}"),
         eks("DELETE", "/clusters/dev", "", "x"),
     ];
+    for include in ["include=", "include=all", "include=all&include=all"] {
+        assert!(eks("GET", "/clusters", include, "").is_ok(), "{include}");
+    }
     for (at, asked) in malformed.into_iter().enumerate() {
         let (code, status, _) = refused(asked);
         assert_eq!((code.as_str(), status), ("SerializationException", 400), "{at}");
@@ -332,6 +335,10 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
         assert!(message.starts_with("Policy: "), "{message}");
     }
     assert_eq!(refused(read(Service::Iam, "GET", "/", good, b"")).0, "InvalidAction");
+    let signed = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15";
+    let (code, _, message) = refused(ask("POST", "", signed));
+    assert_eq!(code, "InvalidAction");
+    assert!(message.ends_with("send it without a signature"), "{message}");
     assert_eq!(refused(read(Service::Sts, "POST", "/", "", b"Action=\xff")).0, "MalformedQueryString");
 }
 

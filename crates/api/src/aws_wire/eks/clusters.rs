@@ -162,7 +162,8 @@ pub(super) fn describe(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 /// Lanyard has registered clusters alone: `include`, which asks for connected ones too, adds none.
 pub(super) fn list(input: &Input<'_>) -> Result<Asked, AwsError> {
-    if let Some(other) = input.parameters("include").find(|include| *include != "all") {
+    // An empty one asks for none beside EKS's own (service model).
+    if let Some(other) = input.parameters("include").find(|include| !matches!(*include, "" | "all")) {
         return Err(input.invalid("include", &format!("`{}` is not `all`", lanyard_iam::shown(other))));
     }
     let region = Some(input.region().to_owned());
