@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::worlds::{trust, world};
+use super::worlds::{trust, trust_of_others, world};
 use super::*;
 use crate::arn::PrincipalArn;
 use crate::id::PrincipalId;
@@ -78,8 +78,53 @@ impl Caller {
     }
 }
 
+/// Those of no account, by the kind and the name that a policy has for them.
+const OTHERS: [(&str, &str); 2] = [
+    ("Federated", "arn:aws:iam::111122223333:oidc-provider/ci.example"),
+    ("Service", "pods.eks.amazonaws.com"),
+];
+
+/// They are named by their own names; everybody's name lets none of them in, and refuses them.
+fn is_about_other((kind, name): (&str, &str), statement: &Value) -> bool {
+    let lists = |element: &Value, kind: &str, name: &str| {
+        element.get(kind).is_some_and(|named| strings(named).iter().any(|named| named == name))
+    };
+    let is_everybody = |element: &Value| *element == "*" || lists(element, "AWS", "*");
+    match statement.get("Principal") {
+        Some(element) => {
+            lists(element, kind, name) || (statement["Effect"] == "Deny" && is_everybody(element))
+        }
+        None => {
+            let excepted = &statement["NotPrincipal"];
+            !lists(excepted, kind, name) && !is_everybody(excepted)
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn immunity_19_a_provider_or_service_is_let_in_as_the_plain_model_says(
+        world in world(),
+        document in trust_of_others(),
+        caller in prop::sample::select(&OTHERS[..]),
+    ) {
+        let world = World { resource: ROLE.to_owned(), ..world };
+        let expected = world.layer_of(&[&document], |statement| is_about_other(caller, statement));
+        let policy = TrustPolicy::parse(&document.to_string()).unwrap();
+        let keys = world.condition_keys();
+        let request = RequestContext { action: &world.action, resource: ROLE, keys: &keys };
+        let asks = match caller {
+            ("Federated", name) => TrustCaller::Federated(name),
+            (_, name) => TrustCaller::Service(name),
+        };
+        prop_assert_eq!(evaluate_trust(&policy, &asks, &request).decision, expected);
+        // No account has policies for them.
+        let assumed = PrincipalArn::parse(ROLE).unwrap();
+        let evaluation = evaluate_assume_role(&[], None, &policy, &asks, &assumed, &request);
+        prop_assert_eq!(evaluation.decision, expected);
+    }
 
     #[test]
     fn immunity_19_a_role_is_assumed_as_the_plain_model_says(

@@ -99,7 +99,7 @@ const FAMILIES: &[(&[&str], &[&str], &[&str])] = &[
             "NumericGreaterThan",
             "NumericGreaterThanEquals",
         ],
-        &["7", "7.0", "-3", "8.25"],
+        &["7", "7.0", "-3", "8.250", "0"],
     ),
     (
         &["k:Date", "k:None"],
@@ -118,7 +118,16 @@ const FAMILIES: &[(&[&str], &[&str], &[&str])] = &[
     (
         &["k:Ip", "k:None"],
         &["IpAddress", "NotIpAddress"],
-        &["10.0.0.0/8", "10.1.2.3", "0.0.0.0/0", "2001:db8::/32", "::/0"],
+        &[
+            "10.0.0.0/8",
+            "10.0.0.0/7",
+            "10.1.2.0/23",
+            "10.1.2.3",
+            "0.0.0.0/0",
+            "2001:db8::/32",
+            "2001:db8:8000::/33",
+            "::/0",
+        ],
     ),
 ];
 
@@ -197,7 +206,7 @@ fn identity() -> impl Strategy<Value = Value> {
 
 /// A trust policy over the callers of the model.
 pub(super) fn trust() -> impl Strategy<Value = Value> {
-    let named = prop_oneof![
+    trust_naming(prop_oneof![
         Just(json!("*")),
         lists(&[
             "*",
@@ -211,7 +220,29 @@ pub(super) fn trust() -> impl Strategy<Value = Value> {
             "arn:aws:sts::111122223333:assumed-role/Dev/two",
         ])
         .prop_map(|list| json!({"AWS": list})),
-    ];
+    ])
+}
+
+/// A trust policy over identity providers, services and everybody.
+pub(super) fn trust_of_others() -> impl Strategy<Value = Value> {
+    let providers = || {
+        lists(&[
+            "arn:aws:iam::111122223333:oidc-provider/ci.example",
+            "arn:aws:iam::111122223333:oidc-provider/ci.example/other",
+        ])
+    };
+    let services = || lists(&["pods.eks.amazonaws.com", "ec2.amazonaws.com"]);
+    trust_naming(prop_oneof![
+        Just(json!("*")),
+        lists(&["111122223333", "*"]).prop_map(|named| json!({"AWS": named})),
+        providers().prop_map(|named| json!({"Federated": named})),
+        services().prop_map(|named| json!({"Service": named})),
+        (providers(), services())
+            .prop_map(|(providers, services)| json!({"Federated": providers, "Service": services})),
+    ])
+}
+
+fn trust_naming(named: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     document((bare(), any::<bool>(), named).prop_map(|(mut statement, negate, named)| {
         let negate = negate && statement["Effect"] == "Deny";
         statement[if negate { "NotPrincipal" } else { "Principal" }] = named;
@@ -222,12 +253,14 @@ pub(super) fn trust() -> impl Strategy<Value = Value> {
 /// What is asked, under which circumstances.
 pub(super) fn world() -> impl Strategy<Value = World> {
     let value = || prop::sample::select(vec!["u", "U", "v", "vv", "uu", "*", ""]);
+    // Of each kind none, one or two: what an operator compares may have many values, whatever they are.
+    let several = |all: &'static [&'static str]| prop::collection::vec(prop::sample::select(all), 0..3);
     let typed = (
-        prop::option::of(prop::sample::select(vec!["arn:aws:iam::1:role/u", "arn:aws:iam::2:role/*", "u"])),
-        prop::option::of(prop::sample::select(vec!["7", "-3.0", "8.25", "x"])),
-        prop::option::of(prop::sample::select(vec!["2026-03-01T12:00:00Z", "1772366399", "x"])),
-        prop::option::of(prop::sample::select(vec!["true", "FALSE", "x"])),
-        prop::option::of(prop::sample::select(vec!["10.1.2.3", "::ffff:10.9.9.9", "2001:db8::1", "x"])),
+        several(&["arn:aws:iam::1:role/u", "arn:aws:iam::2:role/*", "u"]),
+        several(&["7", "-3.0", "8.25", "x"]),
+        several(&["2026-03-01T12:00:00Z", "1772366399", "x"]),
+        several(&["true", "FALSE", "x"]),
+        several(&["10.1.2.3", "11.1.3.4", "::ffff:10.9.9.9", "2001:db8::1", "2001:db8:8000::1", "x"]),
     );
     (
         prop::collection::vec(identity(), 0..3),
@@ -247,14 +280,19 @@ pub(super) fn world() -> impl Strategy<Value = World> {
         typed,
     )
         .prop_map(|(documents, session, action, resource, one, many, typed)| {
+            let (arns, numbers, dates, flags, addresses) = typed;
+            let all: [(&str, Vec<&str>); 7] = [
+                ("k:Many", many),
+                ("k:one", one.into_iter().collect()),
+                ("k:Arn", arns),
+                ("k:Number", numbers),
+                ("k:Date", dates),
+                ("k:Flag", flags),
+                ("k:Ip", addresses),
+            ];
             let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<String>>();
-            let mut keys = vec![("k:Many".to_owned(), owned(many))];
-            let (arn, number, date, flag, ip) = typed;
-            let single =
-                [("k:one", one), ("k:Arn", arn), ("k:Number", number), ("k:Date", date), ("k:Flag", flag)];
-            for (name, value) in single.into_iter().chain([("k:Ip", ip)]) {
-                keys.push((name.to_owned(), owned(value.into_iter().collect())));
-            }
+            let mut keys: Vec<(String, Vec<String>)> =
+                all.into_iter().map(|(name, values)| (name.to_owned(), owned(values))).collect();
             keys.retain(|(_, values)| !values.is_empty());
             World { documents, session, action: action.to_owned(), resource: resource.to_owned(), keys }
         })
