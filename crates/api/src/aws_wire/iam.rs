@@ -105,8 +105,7 @@ impl<'a> Input<'a> {
     /// A parameter that may be left out. One that is empty is given: it means nothing but what the model lets it.
     pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, AwsError> {
         let given = self.parameter(name)?;
-        let is_of_iam = self.service() == Service::Iam;
-        match given.filter(|_| is_of_iam).and_then(|text| constraints::broken(name, text)) {
+        match given.and_then(|text| constraints::broken(self.service(), name, text)) {
             Some(rule) => Err(self.invalid(name, &rule)),
             None => Ok(given.map(str::to_owned)),
         }

@@ -334,6 +334,17 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
         assert_eq!((&*code, status), ("ValidationError", 400), "{message}");
         assert!(message.starts_with("Policy: "), "{message}");
     }
+    for (name, value) in [
+        ("RoleSessionName", "a"),
+        ("RoleSessionName", "a%20b"),
+        ("ExternalId", "x"),
+        ("SourceIdentity", "aws%3Aana"),
+    ] {
+        let asked = format!("{}%7B%7D&{name}={value}", assume.replace(&format!("&{name}=night"), ""));
+        let (code, status, message) = refused(ask("POST", "", &asked));
+        assert_eq!((&*code, status), ("ValidationError", 400), "{message}");
+        assert!(message.starts_with(&format!("{name}: ")), "{message}");
+    }
     assert_eq!(refused(read(Service::Iam, "GET", "/", good, b"")).0, "InvalidAction");
     let signed = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15";
     let (code, _, message) = refused(ask("POST", "", signed));

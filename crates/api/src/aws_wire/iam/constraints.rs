@@ -1,10 +1,14 @@
-//! What IAM's model allows of a parameter's length and characters, whatever the operation (service model: `min`, `max`, `pattern`).
+//! What the models of IAM and STS allow of a parameter's length and characters, whatever the operation (service models: `min`, `max`,
+//! `pattern`): looked at before anybody asks whether the caller may make the call.
 //!
-//! Rules that one operation has beyond these are its service's, and so are those for which the model has an error of its own.
+//! Rules that one operation has beyond these are its service's, and so are those for which the model has an error of its own. Of STS these
+//! are the texts alone: tags and ARNs are read by whoever weighs them.
 
 use std::ops::RangeInclusive;
 
 use lanyard_iam::{is_tag_character, shown};
+
+use crate::aws_wire::Service;
 
 /// How long a text is, in characters, and which those are.
 struct Constraint {
@@ -35,8 +39,29 @@ const fn of_tag(chars: RangeInclusive<usize>) -> Constraint {
     Constraint { chars, allows: is_tag_character, allowed: "letters, digits, blanks and `_.:/=+-@`" }
 }
 
+/// An access key's id.
+const KEY: Constraint = Constraint {
+    chars: 16..=128,
+    allows: |char| char.is_ascii_alphanumeric() || char == '_',
+    allowed: "letters, digits and `_`",
+};
+
+fn of_sts(parameter: &str) -> Option<Constraint> {
+    Some(match parameter {
+        "RoleSessionName" => name(2..=64),
+        "SourceIdentity" => name(2..=256),
+        "ExternalId" => Constraint {
+            chars: 2..=1_224,
+            allows: |char| char.is_ascii_alphanumeric() || "_+=,.@:/-".contains(char),
+            allowed: "letters, digits and `_+=,.@:/-`",
+        },
+        "AccessKeyId" => KEY,
+        _ => return None,
+    })
+}
+
 /// The constraint of a parameter; of an item, that of its list, and of an item's member, that of the two.
-fn of(parameter: &str) -> Option<Constraint> {
+fn of_iam(parameter: &str) -> Option<Constraint> {
     let (list, member) = match parameter.split_once(".member.") {
         Some((list, item)) => (list, item.split_once('.').map_or("", |(_, member)| member)),
         None => (parameter, ""),
@@ -45,11 +70,7 @@ fn of(parameter: &str) -> Option<Constraint> {
         // One that is made has 64 at most; to name one that is there 128 will do.
         ("UserName" | "PolicyName" | "InstanceProfileName", "") => name(1..=128),
         ("RoleName", "") => name(1..=64),
-        ("AccessKeyId", "") => Constraint {
-            chars: 16..=128,
-            allows: |char| char.is_ascii_alphanumeric() || char == '_',
-            allowed: "letters, digits and `_`",
-        },
+        ("AccessKeyId", "") => KEY,
         ("Path", "") => Constraint {
             chars: 1..=512,
             allows: |char| char.is_ascii_graphic(),
@@ -70,8 +91,12 @@ fn of(parameter: &str) -> Option<Constraint> {
 }
 
 /// The rule that the value of a parameter breaks; none where it may be one.
-pub(super) fn broken(parameter: &str, value: &str) -> Option<String> {
-    let Constraint { chars, allows, allowed } = of(parameter)?;
+pub(super) fn broken(service: Service, parameter: &str, value: &str) -> Option<String> {
+    let Constraint { chars, allows, allowed } = match service {
+        Service::Iam => of_iam(parameter),
+        Service::Sts => of_sts(parameter),
+        Service::Eks | Service::EksAuth => None,
+    }?;
     let fits = chars.contains(&value.chars().count()) && value.chars().all(allows);
     let (least, most) = chars.into_inner();
     let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
@@ -81,6 +106,25 @@ pub(super) fn broken(parameter: &str, value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn broken(parameter: &str, value: &str) -> Option<String> {
+        super::broken(Service::Iam, parameter, value)
+    }
+
+    #[test]
+    fn a_text_of_sts_is_as_long_and_of_the_characters_that_its_model_allows() {
+        let broken = |parameter, value: &str| super::broken(Service::Sts, parameter, value).is_some();
+        let most = [("RoleSessionName", 64), ("SourceIdentity", 256), ("ExternalId", 1_224)];
+        for (parameter, most) in most {
+            for (length, is_broken) in [(0, true), (1, true), (2, false), (most, false), (most + 1, true)] {
+                assert_eq!(broken(parameter, &"a".repeat(length)), is_broken, "{parameter} {length}");
+            }
+            assert!(!broken(parameter, "a_+=,.@-") && broken(parameter, "a b"), "{parameter}");
+            assert_eq!(broken(parameter, "a:/"), parameter != "ExternalId", "{parameter}");
+        }
+        assert!(broken("AccessKeyId", &"A".repeat(15)) && !broken("AccessKeyId", "LSIAAAAAAAAAAAAAAAAA"));
+        assert!(!broken("RoleArn", "x") && !broken("UserName", "a b"), "others are not STS's");
+    }
 
     #[test]
     fn a_text_is_as_long_and_of_the_characters_that_the_model_allows() {
