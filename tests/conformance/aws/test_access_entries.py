@@ -124,6 +124,7 @@ def test_each_rule_has_its_error(hub, eks, cluster):
         ({"tags": {}}, "tags: at least one has to be given"),
         ({"tags": {"AWS:x": "1"}}, "which is reserved"),
         ({"tags": {"k" * 129: "1"}}, "is not 1 to 128 characters long"),
+        ({"tags": {"": "1"}}, "is not 1 to 128 characters long"),
         ({"tags": {"k": "v" * 257}}, "is longer than 256 characters"),
         ({"tags": {str(n): "" for n in range(51)}}, "at most 50 tags"),
     ]

@@ -61,7 +61,7 @@ def test_each_rule_of_a_cluster_has_its_error(eks):
         )
     with refused(eks, "InvalidParameterException", "accessConfig.authenticationMode"):
         create(eks, unique("mode"), accessConfig={"authenticationMode": "MAP"})
-    for name in ("-a", "a.b", "a" * 101):
+    for name in ("", "-a", "a.b", "a" * 101):
         with refused(eks, "InvalidParameterException"):
             create(eks, name)
     with refused(eks, "InvalidParameterException", "tag"):

@@ -98,15 +98,16 @@ def test_each_rule_of_tags_has_one_of_their_two_errors(hub, eks, cluster):
             with refused(eks, code, "", status):
                 eks.untag_resource(resourceArn=other, tagKeys=["a"])
     many = {str(n): "" for n in range(51)}
-    for tags in ({"aws:x": "1"}, {"AwS:x": "1"}, {"k": "AWS:x"}, {"k" * 129: "1"}, {"k": "v" * 257}, many):
+    for tags in ({"aws:x": "1"}, {"AwS:x": "1"}, {"k": "AWS:x"}, {"": "1"}, {"k" * 129: "1"}, {"k": "v" * 257}, many):
         with refused(eks, "BadRequestException", ""):
             eks.tag_resource(resourceArn=arn, tags=tags)
     eks.tag_resource(resourceArn=arn, tags={str(n): "" for n in range(50)})
     hub.settle()
     with refused(eks, "BadRequestException", "at most 50"):
         eks.tag_resource(resourceArn=arn, tags={"one more": ""})
-    with refused(eks, "BadRequestException", ""):
-        eks.untag_resource(resourceArn=arn, tagKeys=list(many))
+    for keys in (list(many), [""], ["k" * 129]):
+        with refused(eks, "BadRequestException", ""):
+            eks.untag_resource(resourceArn=arn, tagKeys=keys)
     assert len(eks.list_tags_for_resource(resourceArn=arn)["tags"]) == 50
 
 

@@ -136,7 +136,9 @@ def test_each_rule_of_an_identity_provider_has_its_error(eks, cluster):
         {"clientId": ""},
         {"usernamePrefix": "system:"},
         {"groupsClaim": "groups", "groupsPrefix": "system:"},
+        {"requiredClaims": {"": "v"}},
         {"requiredClaims": {"k" * 64: "v"}},
+        {"requiredClaims": {"k": ""}},
         {"requiredClaims": {"k": "v" * 254}},
     ]
     for members in bad:
