@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from urllib.parse import urlencode
 
@@ -18,10 +19,10 @@ VERSION = "Version=2011-06-15"
 GET_CALLER_IDENTITY = f"Action=GetCallerIdentity&{VERSION}"
 
 
-def presigned(wire: Wire, query: str = GET_CALLER_IDENTITY, headers: dict | None = None) -> str:
+def presigned(wire: Wire, query: str = GET_CALLER_IDENTITY, headers: dict | None = None, expires: int = 60) -> str:
     own = botocore.credentials.Credentials(wire.credentials.access_key_id, wire.credentials.secret)
     request = botocore.awsrequest.AWSRequest("GET", f"{wire.url}/?{query}", headers=headers or {})
-    botocore.auth.SigV4QueryAuth(own, "sts", wire.region, expires=60).add_auth(request)
+    botocore.auth.SigV4QueryAuth(own, "sts", wire.region, expires=expires).add_auth(request)
     return request.url
 
 
@@ -53,6 +54,21 @@ def test_a_presigned_question_is_answered_and_json_to_who_accepts_it(hub, wire):
     url = presigned(wire, headers={"x-k8s-aws-id": "some-cluster"})
     assert raw(hub, "GET", url, headers={"x-k8s-aws-id": "some-cluster"}).status_code == 200
     assert raw(hub, "GET", url, headers={"x-k8s-aws-id": "other"}).status_code == 403
+
+
+def test_a_presigned_question_counts_for_fifteen_minutes_whatever_lifetime_it_gives_itself(hub, wire, monkeypatch):
+    """As at AWS STS: what `aws eks get-token` makes says a minute and is shown for fourteen, and SDKs presign for an hour."""
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    for minutes, expires, status in ((0, 3600, 200), (0, 604_800, 200), (14, 60, 200), (16, 60, 403), (16, 3600, 403)):
+        signed_at = now - datetime.timedelta(minutes=minutes)
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, signed_at=signed_at, **__: signed_at)
+        answer = raw(hub, "GET", presigned(wire, expires=expires))
+        assert answer.status_code == status, (minutes, expires, answer.text)
+        if status != 200:
+            assert code_of(answer) == "SignatureDoesNotMatch", answer.text
+    monkeypatch.undo()
+    answer = raw(hub, "GET", presigned(wire, expires=604_801))
+    assert (answer.status_code, code_of(answer)) == (400, "IncompleteSignature"), answer.text
 
 
 JSON = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}

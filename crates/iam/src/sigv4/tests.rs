@@ -205,6 +205,28 @@ fn a_presigned_request_counts_as_long_as_it_says_and_no_longer_than_allowed() {
 }
 
 #[test]
+fn where_its_date_alone_counts_a_presigned_request_is_as_old_as_it_may_be_whatever_it_says() {
+    let verify = |query: &str, now: OffsetDateTime| {
+        let request = HttpRequest { method: "GET", path: "/", query, headers: &[("host", "h")] };
+        let expected = Expected {
+            presign_expires_max: Expected::PRESIGN_EXPIRES_LONGEST,
+            presign_age_max: Some(Duration::minutes(15)),
+            ..Expected::new("us-west-2", "lanyard", now)
+        };
+        verify_presigned(&request, &PayloadHash::of(b""), &key(), &expected)
+    };
+    let not_after = NOW + Duration::minutes(15);
+    for expires in [Duration::minutes(1), Duration::hours(1), Duration::days(7)] {
+        let query = presigned(expires);
+        assert_eq!(verify(&query, not_after), Ok(()), "{expires}");
+        let now = not_after + Duration::SECOND;
+        assert_eq!(verify(&query, now), parts(SigV4Error::TooOld { date: NOW, not_after, now }), "{expires}");
+    }
+    let longer = presigned(Duration::days(7)).replace("Expires=604800", "Expires=604801");
+    assert_eq!(verify(&longer, NOW), parts(SigV4Error::Expires { max_seconds: 604_800 }));
+}
+
+#[test]
 fn immunity_01_a_signature_parameter_counts_once_whatever_its_letter_case() {
     let query = presigned(Duration::minutes(1));
     for name in ["X-Amz-Date", "x-amz-date", "X-AMZ-CREDENTIAL", "x-amz-signedheaders", "%58-Amz-Signature"] {

@@ -2,13 +2,16 @@
 //!
 //! Such a call signs no hub and no nonce, for stock clients have neither: its signature is good here because the key is this
 //! hub's. Nothing of it but the scope that it claims is looked at before the signature holds.
+//!
+//! A presigned question counts as long as AWS STS has it, by its date alone: client tokens give themselves a minute and are shown for
+//! fourteen, to whoever executes them here (aws-iam-authenticator, pkg/token).
 
 use lanyard_api::authn::{Admission, AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 use lanyard_api::aws_wire::{self, Asked, AwsError, Caller, Found, HttpCall, KnownCluster, Service};
 use lanyard_api::mapping::Cluster;
 use lanyard_api::{Denial, Fault};
 use lanyard_iam::sigv4::{ClaimedScope, Expected};
-use lanyard_iam::token::CLUSTER_ID_HEADER;
+use lanyard_iam::token::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX};
 use lanyard_iam::{
     AccountId, HttpRequest, PayloadHash, Region, SessionToken, SignedRequest, partition_of_region,
 };
@@ -151,7 +154,11 @@ impl<S: SharedCache> Engine<S> {
         let request =
             HttpRequest { method: &query.method, path: &query.path, query: &query.query, headers: &headers };
         let parsed = self.scope(&request).and_then(|(service, region)| {
-            let expected = Expected::new(&region, service.as_str(), now);
+            let expected = Expected {
+                presign_expires_max: Expected::PRESIGN_EXPIRES_LONGEST,
+                presign_age_max: Some(TOKEN_AGE_MAX),
+                ..Expected::new(&region, service.as_str(), now)
+            };
             let signed = SignedRequest::parse(&request, &expected).map_err(|error| refused(&error))?;
             Ok((service, region, signed))
         });

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lanyard_api::Denial;
 use lanyard_api::authn::{AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 use lanyard_api::aws_wire::AwsError;
-use lanyard_iam::Credentials;
+use lanyard_iam::{Credentials, token::TOKEN_AGE_MAX};
 use lanyard_proto::mapping::v1 as mapping;
 use prost::Message as _;
 
@@ -132,6 +132,7 @@ in_each_form! {
     immunity_36_a_session_that_has_ended_proves_nobody,
     immunity_45_only_the_service_that_was_signed_for_owns_the_operation,
     immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else,
+    a_presigned_question_counts_as_long_as_a_client_token_whatever_lifetime_it_gives_itself,
     a_page_token_is_of_one_caller_and_one_list,
     a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it,
     a_refusal_is_worded_as_aws_words_it,
@@ -368,6 +369,21 @@ async fn immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(start
     let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
     let ana = world.policed("ana", deny).await;
     admitted(send(&world, &ana, &who_am_i()).await);
+}
+
+async fn a_presigned_question_counts_as_long_as_a_client_token_whatever_lifetime_it_gives_itself(
+    start: Start,
+) {
+    let world = world(start).await;
+    let headers = [("x-k8s-aws-id", world.cluster.id.as_str())];
+    let token =
+        sign(&world, &world.administrator, &Sent { headers: &headers, presigned: true, ..who_am_i() });
+    assert!(token.query.contains("X-Amz-Expires=60"), "{}", token.query);
+    // A signature's date has whole seconds.
+    world.clock.advance(TOKEN_AGE_MAX - time::Duration::SECOND);
+    admitted(world.admit_aws(token.clone()).await.unwrap());
+    world.clock.advance(time::Duration::seconds(2));
+    assert_eq!(unproven(world.admit_aws(token).await.unwrap()), "signature_too_old");
 }
 
 async fn a_page_token_is_of_one_caller_and_one_list(start: Start) {
