@@ -370,8 +370,8 @@ def test_what_a_sessions_tags_and_contexts_may_not_be(hub):
     fifty_one = {"Tags": [{"Key": "k", "Value": ""}], "TransitiveTagKeys": ["k"] * 51}
     for more, text in (
         ({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "Team", "Value": "b"}]}, "letter case"),
-        ({"Tags": [{"Key": "te#am", "Value": "a"}]}, "a key is"),
-        ({"Tags": [{"Key": "team", "Value": "a,b"}]}, "a value is"),
+        ({"Tags": [{"Key": "te#am", "Value": "a"}]}, "Tags.member.1.Key: `te#am`"),
+        ({"Tags": [{"Key": "team", "Value": "a,b"}]}, "Tags.member.1.Value: `a,b`"),
         (fifty_one, "TransitiveTagKeys: at most 50"),
         ({"ProvidedContexts": [context]}, "ProvidedContexts"),
         ({"ProvidedContexts": [context] * 6}, "ProvidedContexts"),

@@ -88,13 +88,18 @@ def refuses(wire, operation: str, code: str, text: str, requests: list[dict]) ->
 
 
 def outside(shape) -> list:
-    """What a parameter of this shape may not be by its bounds."""
+    """What a parameter of this shape may not be by the bounds of texts and numbers, its own or its items'."""
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     beside = [least - 1] if least is not None else []
     beside += [most + 1] if most is not None else []
     if shape.type_name == "string":
         # No text is shorter than an empty one.
         return ["a" * length for length in beside if length >= 0]
+    if shape.type_name == "list":
+        return [[item] for item in outside(shape.member)]
+    if shape.type_name == "structure":
+        good = {name: "a" for name in shape.required_members}
+        return [good | {name: wrong} for name, member in shape.members.items() for wrong in outside(member)]
     return beside if shape.type_name == "integer" else []
 
 

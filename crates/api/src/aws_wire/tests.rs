@@ -339,6 +339,7 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
         ("RoleSessionName", "a%20b"),
         ("ExternalId", "x"),
         ("SourceIdentity", "aws%3Aana"),
+        ("TransitiveTagKeys.member.1", "te%23am"),
     ] {
         let asked = format!("{}%7B%7D&{name}={value}", assume.replace(&format!("&{name}=night"), ""));
         let (code, status, message) = refused(ask("POST", "", &asked));

@@ -1,8 +1,8 @@
 //! What the models of IAM and STS allow of a parameter's length and characters, whatever the operation (service models: `min`, `max`,
 //! `pattern`): looked at before anybody asks whether the caller may make the call.
 //!
-//! Rules that one operation has beyond these are its service's, and so are those for which the model has an error of its own. Of STS these
-//! are the texts alone: tags and ARNs are read by whoever weighs them.
+//! Rules that one operation has beyond these are its service's, and so are those for which the model has an error of its own; ARNs are read
+//! by whoever weighs them.
 
 use std::ops::RangeInclusive;
 
@@ -46,26 +46,36 @@ const KEY: Constraint = Constraint {
     allowed: "letters, digits and `_`",
 };
 
-fn of_sts(parameter: &str) -> Option<Constraint> {
-    Some(match parameter {
-        "RoleSessionName" => name(2..=64),
-        "SourceIdentity" => name(2..=256),
-        "ExternalId" => Constraint {
-            chars: 2..=1_224,
-            allows: |char| char.is_ascii_alphanumeric() || "_+=,.@:/-".contains(char),
-            allowed: "letters, digits and `_+=,.@:/-`",
-        },
-        "AccessKeyId" => KEY,
-        _ => return None,
-    })
-}
-
 /// The constraint of a parameter; of an item, that of its list, and of an item's member, that of the two.
-fn of_iam(parameter: &str) -> Option<Constraint> {
+fn of(service: Service, parameter: &str) -> Option<Constraint> {
     let (list, member) = match parameter.split_once(".member.") {
         Some((list, item)) => (list, item.split_once('.').map_or("", |(_, member)| member)),
         None => (parameter, ""),
     };
+    match service {
+        Service::Iam => of_iam(list, member),
+        Service::Sts => of_sts(list, member),
+        Service::Eks | Service::EksAuth => None,
+    }
+}
+
+fn of_sts(list: &str, member: &str) -> Option<Constraint> {
+    Some(match (list, member) {
+        ("RoleSessionName", "") => name(2..=64),
+        ("SourceIdentity", "") => name(2..=256),
+        ("ExternalId", "") => Constraint {
+            chars: 2..=1_224,
+            allows: |char| char.is_ascii_alphanumeric() || "_+=,.@:/-".contains(char),
+            allowed: "letters, digits and `_+=,.@:/-`",
+        },
+        ("AccessKeyId", "") => KEY,
+        ("TransitiveTagKeys", "") | ("Tags", "Key") => of_tag(1..=128),
+        ("Tags", "Value") => of_tag(0..=256),
+        _ => return None,
+    })
+}
+
+fn of_iam(list: &str, member: &str) -> Option<Constraint> {
     Some(match (list, member) {
         // One that is made has 64 at most; to name one that is there 128 will do.
         ("UserName" | "PolicyName" | "InstanceProfileName", "") => name(1..=128),
@@ -92,11 +102,7 @@ fn of_iam(parameter: &str) -> Option<Constraint> {
 
 /// The rule that the value of a parameter breaks; none where it may be one.
 pub(super) fn broken(service: Service, parameter: &str, value: &str) -> Option<String> {
-    let Constraint { chars, allows, allowed } = match service {
-        Service::Iam => of_iam(parameter),
-        Service::Sts => of_sts(parameter),
-        Service::Eks | Service::EksAuth => None,
-    }?;
+    let Constraint { chars, allows, allowed } = of(service, parameter)?;
     let fits = chars.contains(&value.chars().count()) && value.chars().all(allows);
     let (least, most) = chars.into_inner();
     let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
@@ -123,6 +129,10 @@ mod tests {
             assert_eq!(broken(parameter, "a:/"), parameter != "ExternalId", "{parameter}");
         }
         assert!(broken("AccessKeyId", &"A".repeat(15)) && !broken("AccessKeyId", "LSIAAAAAAAAAAAAAAAAA"));
+        for parameter in ["TransitiveTagKeys.member.2", "Tags.member.1.Key"] {
+            assert!(!broken(parameter, "Te am") && broken(parameter, "te#am") && broken(parameter, ""));
+        }
+        assert!(!broken("Tags.member.1.Value", "") && broken("Tags.member.1.Value", &"v".repeat(257)));
         assert!(!broken("RoleArn", "x") && !broken("UserName", "a b"), "others are not STS's");
     }
 
