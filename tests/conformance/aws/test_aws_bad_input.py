@@ -98,6 +98,18 @@ def test_members_that_stand_twice(wire, cluster, unchanged):
             body = f'{{"{name}":null,"{name}":null}}'.encode()
             answer = wire.send("POST", path, body)
             assert (answer.status_code, code_of(answer)) == (400, "SerializationException"), (path, name, answer.text)
+    of = f"/clusters/{cluster}"
+    entry = next(path for path in posts(cluster) if path.endswith("/access-policies"))
+    for path, body in (
+        ("/clusters", b'{"accessConfig":{"authenticationMode":"API","authenticationMode":"CONFIG_MAP"}}'),
+        (f"{of}/update-config", b'{"accessConfig":{"authenticationMode":"API","authenticationMode":"API"}}'),
+        (entry, b'{"accessScope":{"type":"namespace","type":"cluster"}}'),
+        (f"{of}/identity-provider-configs/associate", b'{"oidc":{"issuerUrl":"https://a.example","issuerUrl":"https://b.example"}}'),
+        (f"{of}/identity-provider-configs/associate", b'{"oidc":{"requiredClaims":{"a":"1","a":"2"}}}'),
+        (f"{of}/identity-provider-configs/describe", b'{"identityProviderConfig":{"name":"a","name":"b"}}'),
+    ):
+        answer = wire.send("POST", path, body)
+        assert (answer.status_code, code_of(answer)) == (400, "SerializationException"), (path, body, answer.text)
     twice = b'{"tags":{"a":"1","a":"2"}}'
     for path in (path for path, members in posts(cluster).items() if "tags" in members):
         answer = wire.send("POST", path, twice)
