@@ -39,7 +39,8 @@ pub use rules::{StsAuthority, StsAuthorityError, StsHost, TokenRules};
 pub const TOKEN_PREFIX: &str = "k8s-aws-v1.";
 /// Longest token, in bytes, prefix included.
 pub const TOKEN_BYTES_MAX: usize = 4096;
-/// How long a token is accepted after its date, whatever lifetime it gives itself (which STS judges).
+/// How long a token is accepted after its date, whatever lifetime it gives itself: STS does not look at that (aws-iam-authenticator,
+/// pkg/token), nor does the hub where it is the STS.
 pub const TOKEN_AGE_MAX: Duration = Duration::minutes(15);
 /// How far ahead of this clock a token may be dated.
 pub const TOKEN_SKEW_MAX: Duration = Duration::minutes(5);
