@@ -20,7 +20,7 @@ pub enum AgentCommand {
     Initialize(InitializeArgs),
     /// Prints packet rules for the node's boot, for `nft -f`: pods reach no instance-metadata service before the agent runs.
     BootRules,
-    /// Takes away the packet rules of the instance-metadata road, which stay when the agent ends.
+    /// Takes away the packet rules of the instance-metadata road and of --imds-block, which stay when the agent ends.
     RemoveRules,
 }
 
@@ -127,7 +127,11 @@ pub struct Args {
     /// More places where that road is answered, each with a port.
     #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
     pub imds_listen: Vec<SocketAddr>,
-    /// Whether the agent writes the packet rules that redirect to it [default: true].
+    /// Whether pods are kept from the node's own metadata service, and so from its role, where that road is off too: packet rules end what
+    /// they send to it, and stay when the agent ends. It needs CAP_NET_ADMIN [default: false, pods reach that service unless the road is on].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub imds_block: Option<bool>,
+    /// Whether the agent writes the packet rules of that road, and of --imds-block [default: true].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub imds_manage_rules: Option<bool>,
     /// Where the kubelet has its pods' volumes [default: /var/lib/kubelet/pods].
@@ -154,9 +158,10 @@ pub struct Args {
 }
 
 const HELP: &str = "Credentials come from a hub, to which the agent proves itself by its own projected token, or from EKS Auth, \
-                    signed with the node's credentials from where AWS's tools look for them.\n\nExamples:\n  lanyard-agent server \
-                    --cluster-name dev --hub https://hub.example:8444 --hub-sts https://hub.example:8445 --hub-ca \
-                    /etc/lanyard/ca.pem\n  lanyard-agent server --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
+                    signed with the node's credentials from where AWS's tools look for them.\n\nPods reach the node's own metadata service, and so \
+                    its role, unless --imds-block or the instance-metadata road keeps them from it.\n\nExamples:\n  lanyard-agent \
+                    server --cluster-name dev --hub https://hub.example:8444 --hub-sts https://hub.example:8445 --hub-ca \
+                    /etc/lanyard/ca.pem --imds-block\n  lanyard-agent server --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
                     flag is a key of the configuration file, and of the environment: LANYARD_CLUSTER_NAME, \
                     LANYARD_CACHE__ENTRIES_MAX. docs/agent.md has the whole.";
 
@@ -236,6 +241,7 @@ impl Args {
                     ("namespaces", list(&self.imds_namespace)),
                     ("by_label", json!(self.imds_by_label)),
                     ("listen", list(&self.imds_listen)),
+                    ("block", json!(self.imds_block)),
                     ("manage_rules", json!(self.imds_manage_rules)),
                     ("pods_folder", json!(self.pods_folder)),
                     ("region", json!(self.region)),
@@ -438,6 +444,7 @@ mod tests {
         let hub = config.hub.unwrap();
         assert_eq!((hub.url.scheme(), hub.sts_url.unwrap().scheme()), ("https", "https"));
         assert_eq!(hub.ca, PathBuf::from("/etc/lanyard/ca.pem"), "it vouches for both");
+        assert!(config.imds.block && !config.imds.is_on(), "pods are kept from the node's metadata service");
     }
 
     #[test]
@@ -451,6 +458,21 @@ mod tests {
         ] {
             assert_eq!(config(&format!("{base} {flags}")).imds.is_on(), is_on, "{flags}");
         }
+    }
+
+    #[test]
+    fn immunity_47_the_nodes_metadata_service_is_closed_by_a_flag_that_opens_no_road_and_needs_no_kubelet() {
+        let base = "-c dev --region eu-west-1";
+        for (flags, is_blocked) in
+            [("", false), ("--imds-block", true), ("--imds-block=true", true), ("--imds-block=false", false)]
+        {
+            let config = config(&format!("{base} {flags}"));
+            assert_eq!((config.imds.block, config.imds.is_on()), (is_blocked, false), "{flags}");
+            assert_eq!(config.validate(), Ok(()), "{flags}");
+            assert_eq!(config.kubelet_check(), KubeletCheck::Off, "{flags}: the drop-in is told of none");
+        }
+        let config = config(&format!("{base} --imds-block --imds-manage-rules=false"));
+        assert!(config.validate().unwrap_err().starts_with("imds.block"));
     }
 
     #[test]

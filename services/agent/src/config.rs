@@ -303,6 +303,9 @@ pub struct ImdsConfig {
     pub port: u16,
     /// Where else that road is answered; 0 takes a free port.
     pub listen: Vec<SocketAddr>,
+    /// Whether pods are kept from the node's metadata service where the road is off, too, by packet rules that end what they send to it.
+    /// Where the road is on they are kept from it anyway.
+    pub block: bool,
     /// Whether the agent writes the packet rules that redirect.
     pub manage_rules: bool,
     /// Where the kubelet has its pods' volumes.
@@ -320,6 +323,7 @@ impl Default for ImdsConfig {
             by_label: false,
             port: 2704,
             listen: Vec::new(),
+            block: false,
             manage_rules: true,
             pods_folder: PathBuf::from("/var/lib/kubelet/pods"),
             region: None,

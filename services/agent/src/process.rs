@@ -81,7 +81,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     if let Rules::Standing(redirect) = Rules::of(&config, false)
         && let Err(error) = aside(move || redirect.write_first()).await
     {
-        info!(%error, "the packet rules of the instance-metadata road cannot be written yet");
+        info!(%error, "the packet rules that keep pods from the node's metadata service cannot be written yet");
     }
     let pods = parts::pods(&config)?.map(Arc::new);
     let namespaces = parts::namespaces(&config)?;

@@ -246,10 +246,8 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(ne
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
 
 
-@NO_IPV6
-def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(network, on_node):
-    """Of an agent whose addresses somebody else has set up: it is answered where it listens."""
-    once(network, "initialize")
+def metadata_by_ipv6(network) -> str:
+    """The node's metadata service by IPv6 too, as the first pod reaches it."""
     forward = "open('/proc/sys/net/ipv6/conf/all/forwarding', 'w').write('1')"
     subprocess.run([*network.inside("node"), sys.executable, "-c", forward], check=True)
     for short, words in (
@@ -264,7 +262,14 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(netwo
     ):
         network.ip(short, words)
     network.start("cloud", sys.executable, "-c", CLOUD, "fd00:ec2::254")
-    service = "http://[fd00:ec2::254]"
+    return "http://[fd00:ec2::254]"
+
+
+@NO_IPV6
+def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(network, on_node):
+    """Of an agent whose addresses somebody else has set up: it is answered where it listens."""
+    once(network, "initialize")
+    service = metadata_by_ipv6(network)
     until_open(network, service)
     dual = pod("p1", "10.88.0.5", podIPs=[{"ip": "10.88.0.5"}, {"ip": "fd00:88::5"}])
     (on_node.folder / "pods.json").write_text(json.dumps([dual]))
@@ -281,6 +286,82 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(netwo
     agent.stop(signal.SIGKILL)
     assert network.ask("one", "GET", service)[0] == 0
     assert network.ask("node", "GET", service) == (200, "the nodes own role")
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", service) == (200, "the nodes own role")
+
+
+def rules_in_metrics(network, agent: Agent) -> str:
+    """What the agent says of its rules."""
+    status, shown = network.ask("node", "GET", agent.about["metrics"] + "/metrics")
+    assert status == 200, shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("lanyard_agent_metadata_rules ")]
+    return line.rpartition(" ")[2]
+
+
+OPEN = "keeps pods from the node's own metadata service"
+
+
+def immunity_47_without_the_road_the_nodes_metadata_service_is_closed_to_pods_by_a_flag(network, on_node):
+    """Agent or no agent. Nobody is asked about pods for it, and the other road answers as ever."""
+    until_open(network)
+    agent = on_node("--imds-block")
+    assert (agent.about["metadata"], rules_in_metrics(network, agent)) == ([], "1")
+    assert OPEN not in agent.log.read_text()
+    for short in ("one", "two"):
+        assert network.ask(short, "GET", METADATA)[0] == 0, short
+        assert network.ask(short, "PUT", METADATA + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")[0] == 0, short
+        assert network.ask(short, "GET", METADATA + ":8080/")[0] == 0, short
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    assert network.ask("one", "GET", "http://169.254.170.23/v1/credentials", Authorization=token("p1"))[0] == 200
+    assert agent.stop() == 0
+    assert network.ask("one", "GET", METADATA)[0] == 0, "the rules outlive the agent"
+    killed = on_node("--imds-block")
+    killed.stop(signal.SIGKILL)
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    # A successor that is told nothing of it takes them away, and says what that means.
+    successor = on_node()
+    assert rules_in_metrics(network, successor) == "0"
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+    (line,) = [line for line in successor.log.read_text().splitlines() if OPEN in line]
+    assert "--imds-block" in line and "hop limit" in line, line
+
+
+def immunity_47_a_closed_metadata_service_is_closed_anew_and_gives_way_to_the_road(network, on_node):
+    until_open(network)
+    agent = on_node("--imds-block")
+    once(network, "remove-rules")
+    for _ in range(100):
+        if "somebody has taken away the packet rules" in agent.log.read_text() and network.ask("one", "GET", METADATA)[0] == 0:
+            break
+        time.sleep(0.1)
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert "somebody has taken away the packet rules" in agent.log.read_text()
+    assert agent.stop() == 0
+    # The flag beside the road changes nothing of the road.
+    agent = on_node("--imds-block", "--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+    assert status_of_session(network) == 200
+    assert network.ask("one", "GET", METADATA)[0] == 401
+    assert agent.stop() == 0
+    # And back: what the road's agent has left makes room at once.
+    agent = on_node("--imds-block")
+    assert status_of_session(network) == 0
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    assert agent.stop() == 0
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
+@NO_IPV6
+def immunity_47_a_closed_metadata_service_is_closed_by_ipv6_too(network, on_node):
+    service = metadata_by_ipv6(network)
+    until_open(network, service)
+    agent = on_node("--imds-block")
+    assert network.ask("one", "GET", service)[0] == 0
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert network.ask("node", "GET", service) == (200, "the nodes own role")
+    assert agent.stop() == 0
+    assert network.ask("one", "GET", service)[0] == 0, "the rules outlive the agent"
     once(network, "remove-rules")
     assert network.ask("one", "GET", service) == (200, "the nodes own role")
 

@@ -130,6 +130,7 @@ metrics! {
     AGENT_NAMESPACE_LISTS_TOTAL = Counter "lanyard_agent_namespace_lists_total" [OUTCOME], "Questions of the node agent about namespaces that have the instance-metadata road by their label, by outcome.";
     AGENT_NAMESPACES = Gauge "lanyard_agent_namespaces", "Namespaces that have the instance-metadata road by their label, as the node agent last heard.";
     AGENT_KUBELET_CHECK = Gauge "lanyard_agent_kubelet_check", "1 where the node agent holds tokens against the pods of its node, 0 where that is switched off.";
+    AGENT_METADATA_RULES = Gauge "lanyard_agent_metadata_rules", "1 while the node agent's packet rules keep pods from the node's metadata service, 0 where it wrote none.";
     AGENT_STS_RELAY = Gauge "lanyard_agent_sts_relay", "1 where the node agent relays pods' calls to the hub's STS, 0 where it was told of none.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     CONNECTIONS_REFUSED_TOTAL = Counter "lanyard_connections_refused_total", "Connections that were closed at once, because their address had as many as one may have.";

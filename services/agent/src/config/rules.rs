@@ -54,6 +54,13 @@ impl AgentConfig {
         if !(1..=POD_CONNECTIONS_MAX).contains(&limits.pod_connections) {
             return Err(format!("limits.pod_connections: give 1 to {POD_CONNECTIONS_MAX}"));
         }
+        if self.imds.block && !self.imds.manage_rules {
+            return Err(
+                "imds.block: with imds.manage_rules = false the agent writes no packet rules; leave out --imds-block or \
+                 --imds-manage-rules=false"
+                    .to_owned(),
+            );
+        }
         self.validate_kubelet()
     }
 
@@ -111,7 +118,7 @@ mod tests {
     fn what_does_not_go_together_is_named() {
         assert_eq!(good().validate(), Ok(()));
         type Change = fn(&mut AgentConfig);
-        let cases: [(Change, &str); 16] = [
+        let cases: [(Change, &str); 17] = [
             (|config| config.cluster_name.clear(), "cluster_name"),
             (|config| config.cluster_name = "-dev".to_owned(), "cluster_name"),
             (|config| config.hub = None, "give --hub"),
@@ -152,6 +159,13 @@ mod tests {
                     config.imds.by_label = true;
                 },
                 "imds:",
+            ),
+            (
+                |config| {
+                    config.imds.block = true;
+                    config.imds.manage_rules = false;
+                },
+                "imds.block",
             ),
             (|config| config.cache.fetch_timeout_ms = 0, "cache.fetch_timeout_ms"),
         ];

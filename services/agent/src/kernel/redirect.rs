@@ -1,9 +1,9 @@
-//! The packet rules of the instance-metadata road, by nf_tables.
+//! The packet rules of the instance-metadata road, and of `imds.block` without it, by nf_tables.
 //!
 //! They look at what comes into the node's network from elsewhere, which is what pods with a network of their own send; what the
 //! node's own processes send passes none of them. Port 80 of the metadata address goes to the agent; everything else to it ends
-//! there. The rules are the kernel's once they are written: when the agent is killed, its port refuses, and the node's real metadata
-//! service stays out of the pods' reach. Only an agent that starts without the road takes them away.
+//! there; without the road all of it does. The rules are the kernel's once they are written: when the agent is killed, its port refuses,
+//! and the node's real metadata service stays out of the pods' reach. Only an agent that starts with neither takes them away.
 //!
 //! They do not outlive a reboot, and not somebody's `nft flush ruleset`: for the one there are rules for the node's boot, the other a
 //! running agent looks for.
@@ -63,9 +63,9 @@ const NOT_EQUAL: u32 = 1;
 /// The redirection, as it is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Redirect {
-    /// Where the agent answers that road, in IPv4.
-    pub agent_v4: Ipv4Addr,
-    /// The same in IPv6; none: what pods send to that address ends.
+    /// Where the agent answers that road, in IPv4; none: what pods send to the metadata service ends.
+    pub agent_v4: Option<Ipv4Addr>,
+    /// The same in IPv6.
     pub agent_v6: Option<Ipv6Addr>,
     /// At which port.
     pub port: u16,
@@ -76,6 +76,15 @@ const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 impl Redirect {
+    /// To nobody: all that pods send to the metadata service ends.
+    pub const NOWHERE: Self = Self { agent_v4: None, agent_v6: None, port: 0 };
+
+    /// Whether anything is redirected, and not all of it ended.
+    #[must_use]
+    pub fn leads_somewhere(self) -> bool {
+        self.agent_v4.is_some() || self.agent_v6.is_some()
+    }
+
     /// Writes the rules in place of those that were there, at once.
     ///
     /// # Errors
@@ -90,7 +99,7 @@ impl Redirect {
     }
 
     fn write_v4(self, kernel: &impl Netlink) -> Result<(), KernelError> {
-        let v4 = Family::v4(self.agent_v4.octets().to_vec());
+        let v4 = Family::v4(self.agent_v4.map(|agent| agent.octets().to_vec()));
         kernel.send(&batch(v4.rules(self.port))).map(|_| ())
     }
 
@@ -112,7 +121,7 @@ impl Redirect {
     }
 
     fn stands_by(self, kernel: &impl Netlink) -> Result<bool, KernelError> {
-        Ok(has_redirect(kernel, &Family::v4(Vec::new()))?
+        Ok(has_redirect(kernel, &Family::v4(None))?
             && (self.agent_v6.is_none() || has_redirect(kernel, &Family::v6(None))?))
     }
 
@@ -126,7 +135,7 @@ impl Redirect {
     }
 
     fn write_first_by(self, kernel: &impl Netlink) -> Result<(), KernelError> {
-        if !has_redirect(kernel, &Family::v4(Vec::new()))? {
+        if !has_redirect(kernel, &Family::v4(None))? {
             self.write_v4(kernel)?;
         }
         if !has_redirect(kernel, &Family::v6(None))? {
@@ -161,7 +170,7 @@ impl Redirect {
     }
 
     fn remove_by(kernel: &impl Netlink) -> Result<(), KernelError> {
-        for family in [Family::v4(Vec::new()), Family::v6(None)] {
+        for family in [Family::v4(None), Family::v6(None)] {
             match kernel.send(&batch(vec![family.table(DELETE_TABLE, 0)])) {
                 Err(error) if error.code() != Some(IS_NOT_THERE) => return Err(error),
                 _ => {}
@@ -190,13 +199,8 @@ struct Family {
 }
 
 impl Family {
-    fn v4(agent: Vec<u8>) -> Self {
-        Self {
-            number: 2,
-            destination_offset: 16,
-            metadata: METADATA_V4.octets().to_vec(),
-            agent: Some(agent),
-        }
+    fn v4(agent: Option<Vec<u8>>) -> Self {
+        Self { number: 2, destination_offset: 16, metadata: METADATA_V4.octets().to_vec(), agent }
     }
 
     fn v6(agent: Option<Vec<u8>>) -> Self {
@@ -386,7 +390,7 @@ mod tests {
     }
 
     fn redirect(agent_v6: Option<Ipv6Addr>) -> Redirect {
-        Redirect { agent_v4: Ipv4Addr::new(169, 254, 170, 23), agent_v6, port: 2704 }
+        Redirect { agent_v4: Some(Ipv4Addr::new(169, 254, 170, 23)), agent_v6, port: 2704 }
     }
 
     #[test]
@@ -401,6 +405,33 @@ mod tests {
         redirect(None).write_by(&kernel).unwrap();
         let ended = [&renewed[..], &[NEW_RULE; 2]].concat();
         assert_eq!(kernel.taken.borrow()[1], (V6, ended), "what is sent there ends, and goes nowhere else");
+    }
+
+    #[test]
+    fn immunity_47_without_the_road_what_pods_send_ends_in_both_families_and_goes_nowhere() {
+        assert!(!Redirect::NOWHERE.leads_somewhere() && redirect(None).leads_somewhere());
+        let kernel = StandIn::default();
+        Redirect::NOWHERE.write_by(&kernel).unwrap();
+        let renewed = [NEW_TABLE, DELETE_TABLE, NEW_TABLE, NEW_CHAIN, NEW_CHAIN, NEW_CHAIN];
+        // Senders to the metadata address, and the rest, which is all: the chain that redirects is there and has no rule.
+        let ended = [&renewed[..], &[NEW_RULE; 2]].concat();
+        assert_eq!(*kernel.taken.borrow(), [(V4, ended.clone()), (V6, ended)]);
+        let has = |message: &Message, bytes: &[u8]| {
+            message.body.as_ref().windows(bytes.len()).any(|at| at == bytes)
+        };
+        let translates = Bytes::default().text(1, "nat");
+        for family in [Family::v4(None), Family::v6(None)] {
+            let rules = family.rules(Redirect::NOWHERE.port);
+            let last = rules.last().unwrap();
+            assert!(has(last, REST_CHAIN.as_bytes()) && has(last, &family.metadata), "{last:?}");
+            assert!(has(last, drop_it().as_ref()), "{last:?}");
+            assert!(!rules.iter().any(|message| has(message, translates.as_ref())), "{rules:?}");
+        }
+        let redirected = Family::v4(Some(vec![169, 254, 170, 23])).rules(2704);
+        assert!(redirected.iter().any(|message| has(message, translates.as_ref())), "as the road's does");
+        // They are looked for as the road's are, and come in place of them.
+        let gone = StandIn { refuses: Some((V4, IS_NOT_THERE)), ..StandIn::default() };
+        assert!(!Redirect::NOWHERE.stands_by(&gone).unwrap());
     }
 
     #[test]

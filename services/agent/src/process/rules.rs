@@ -1,10 +1,11 @@
-//! The packet rules of the instance-metadata road. Without them pods reach the node's own metadata service, and so its role: where the road
-//! is on, the agent is not ready before they stand.
+//! The packet rules of the instance-metadata road, and of `imds.block`. Without them pods reach the node's own metadata service, and so its
+//! role: where the road is on, or that is to be closed, the agent is not ready before they stand.
 
 use std::future::Future;
 use std::time::Duration;
 
 use lanyard_kit::health::Part;
+use lanyard_kit::telemetry::names;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -21,9 +22,9 @@ const LOOK_PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Rules {
     /// They are somebody else's (`imds.manage_rules`).
     Others,
-    /// There are to be none: the road is off.
+    /// There are to be none: the road is off, and nobody asked for more.
     Away,
-    /// They are to stand: the road is on.
+    /// They are to stand: the road is on, or pods are to be kept from the node's metadata service without it.
     Standing(Redirect),
 }
 
@@ -33,14 +34,15 @@ impl Rules {
         if !config.imds.manage_rules {
             return Self::Others;
         }
-        if !config.imds.is_on() {
-            return Self::Away;
+        match (config.imds.is_on(), config.imds.block) {
+            (true, _) => Self::Standing(Redirect {
+                agent_v4: Some(AGENT_V4),
+                agent_v6: has_v6.then_some(AGENT_V6),
+                port: config.imds.port,
+            }),
+            (false, true) => Self::Standing(Redirect::NOWHERE),
+            (false, false) => Self::Away,
         }
-        Self::Standing(Redirect {
-            agent_v4: AGENT_V4,
-            agent_v6: has_v6.then_some(AGENT_V6),
-            port: config.imds.port,
-        })
     }
 
     /// Has the kernel do so, and says it of this part of the agent; again and again, until they are as they are to be. It ends then, or
@@ -56,6 +58,7 @@ impl Rules {
         W: Future<Output = Result<(), KernelError>>,
         R: Future<Output = Result<(), KernelError>>,
     {
+        tell_whether_they_stand(false);
         match self {
             Self::Others => {}
             Self::Away => {
@@ -63,6 +66,10 @@ impl Rules {
                 if let Err(error) = remove().await {
                     debug!(%error, "whether there are packet rules is not known");
                 }
+                warn!(
+                    "nothing of this agent's keeps pods from the node's own metadata service, and so from the node's role: close it by \
+                     --imds-block, which needs CAP_NET_ADMIN, or by itself (on EC2 by IMDSv2 alone and a hop limit of 1)"
+                );
             }
             Self::Standing(redirect) => return stand(redirect, part, stop, write).await,
         }
@@ -87,8 +94,10 @@ impl Rules {
             match stands(redirect).await {
                 Ok(true) => {}
                 Ok(false) => {
+                    tell_whether_they_stand(false);
                     warn!(
-                        "somebody has taken away the packet rules of the instance-metadata road; they are written anew"
+                        "somebody has taken away the packet rules of the {}; they are written anew",
+                        name(redirect)
                     );
                     if !stand(redirect, part, stop, &write).await {
                         return;
@@ -113,20 +122,41 @@ where
     let mut tries = 0u32;
     while let Err(error) = write(redirect).await {
         tries = tries.saturating_add(1);
+        let instead = if redirect.leads_somewhere() {
+            "--imds-manage-rules=false where somebody else writes them"
+        } else {
+            "leave --imds-block out where pods may have the node's role"
+        };
         error!(
             %error, tries,
-            "the instance-metadata road is on and its packet rules cannot be written: pods would reach the node's own role, so \
-             the agent is not ready; give it CAP_NET_ADMIN, or --imds-manage-rules=false where somebody else writes them"
+            "the packet rules of the {} cannot be written: pods would reach the node's own role, so the agent is not ready; give it \
+             CAP_NET_ADMIN, or {instead}",
+            name(redirect)
         );
-        part.not_ready(format!("the packet rules of the instance-metadata road: {error}"));
+        part.not_ready(format!("the packet rules of the {}: {error}", name(redirect)));
         tokio::select! {
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(RETRY_PAUSE) => {}
         }
     }
-    info!(tries, "what pods send to the metadata service's address is redirected");
+    let becomes = if redirect.leads_somewhere() { "is redirected" } else { "ends" };
+    info!(tries, "what pods send to the metadata service's address {becomes}");
+    tell_whether_they_stand(true);
     part.ready();
     true
+}
+
+/// What the rules are of, in logs.
+fn name(redirect: Redirect) -> &'static str {
+    if redirect.leads_somewhere() {
+        "instance-metadata road"
+    } else {
+        "closed metadata service (--imds-block)"
+    }
+}
+
+fn tell_whether_they_stand(they_do: bool) {
+    metrics::gauge!(names::AGENT_METADATA_RULES).set(if they_do { 1.0 } else { 0.0 });
 }
 
 #[cfg(test)]
@@ -235,6 +265,63 @@ mod tests {
         assert_eq!(kernel.written.borrow().len(), 2, "without the road there is nothing to look after");
     }
 
+    #[test]
+    fn immunity_47_rules_stand_where_the_road_is_on_or_the_service_is_to_be_closed() {
+        let port = |imds| match rules(imds) {
+            Rules::Standing(redirect) => redirect.leads_somewhere().then_some(redirect.port),
+            Rules::Away | Rules::Others => Some(0),
+        };
+        // None: they lead nowhere, for nobody would answer there.
+        let cases = [
+            (json!({ "block": true }), None),
+            (json!({ "block": true, "namespaces": ["shop"] }), Some(2704)),
+            (json!({ "block": true, "by_label": true }), Some(2704)),
+            (json!({ "namespaces": ["shop"] }), Some(2704)),
+            (json!({}), Some(0)),
+        ];
+        for (imds, expected) in cases {
+            let said = imds.to_string();
+            assert_eq!(port(imds), expected, "{said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn immunity_47_a_closed_service_has_its_rules_kept_up_like_the_roads_and_shows_in_the_metrics() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let _local = metrics::set_default_local_recorder(&recorder);
+        let stand = |they_do: u8| {
+            let (shown, line) =
+                (recorder.handle().render(), format!("lanyard_agent_metadata_rules {they_do}\n"));
+            assert!(shown.contains(&line), "{line} is not in\n{shown}");
+        };
+        let kernel = StandIn { refusals: Cell::new(1), ..StandIn::default() };
+        let readiness = Readiness::new();
+        let (part, stop) = (readiness.register("packet rules"), CancellationToken::new());
+        let closed = rules(json!({ "block": true }));
+        {
+            let early = tokio::time::timeout(RETRY_PAUSE / 2, settle(closed, &kernel, &part, &stop)).await;
+            assert!(early.is_err() && !readiness.is_ready(), "pods reach the service");
+        }
+        stand(0);
+        let why = readiness.report().parts[0].waiting_for.clone().unwrap();
+        assert!(why.contains("--imds-block") && why.contains("CAP_NET_ADMIN"), "{why}");
+        assert!(settle(closed, &kernel, &part, &stop).await && readiness.is_ready());
+        stand(1);
+        let was_standing = Cell::new(true);
+        let write = |redirect: Redirect| {
+            assert!(!redirect.leads_somewhere());
+            stand(0);
+            stop.cancel();
+            std::future::ready(kernel.write(redirect))
+        };
+        closed.keep(&part, &stop, |_| std::future::ready(Ok(!was_standing.replace(false))), write).await;
+        assert_eq!(kernel.written.borrow().len(), 2, "written anew");
+        stand(1);
+        assert!(settle(rules(json!({})), &kernel, &part, &stop).await);
+        assert_eq!(kernel.removed.get(), 1, "an agent that is told nothing of it opens the service again");
+        stand(0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_is_to_stop_waits_for_no_rules() {
         let kernel = StandIn { refusals: Cell::new(u32::MAX), ..StandIn::default() };
@@ -249,6 +336,7 @@ mod tests {
     async fn without_the_road_what_cannot_be_taken_away_keeps_nobody() {
         let cases = [
             (json!({}), 1),
+            (json!({ "block": false }), 1),
             (json!({ "manage_rules": false }), 0),
             (json!({ "manage_rules": false, "namespaces": ["shop"] }), 0),
         ];
