@@ -53,10 +53,14 @@ class Principal:
 
 def audit_line(hub: Hub, token: str, message: str) -> str:
     """The line of the log about a token, which it names by the first digits of its hash."""
-    digest = hashlib.sha256(token.encode()).hexdigest()[:12]
+    return logged(hub, hashlib.sha256(token.encode()).hexdigest()[:12], message)
+
+
+def logged(hub: Hub, *parts: str) -> str:
+    """The last line of the log that has all of this in it."""
     deadline = time.monotonic() + RECORDED_SECONDS_MAX
-    while not (lines := [line for line in hub.log().splitlines() if digest in line and message in line]):
-        assert time.monotonic() < deadline, f"no line of the log says of {digest} that {message}"
+    while not (lines := [line for line in hub.log().splitlines() if all(part in line for part in parts)]):
+        assert time.monotonic() < deadline, f"no line of the log has {' and '.join(parts)}"
         time.sleep(0.1)
     return lines[-1]
 

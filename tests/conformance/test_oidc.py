@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cluster import PROOF, with_id
-from hub import NO, USAGE
+from hub import NO, USAGE, logged
 from metrics import Counted, pages_of
 from oidc import Issuer, Key
 
@@ -369,7 +369,7 @@ def keys_at(url: str):
         ("/keys", lambda _: (200, json.dumps({"keys": [{}] * 101}), {}), "issuer_too_many_keys"),
     ],
 )
-def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_path, client, path, answer, code):
+def immunity_26_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own_and_a_line_of_the_log(hub, tmp_path, client, path, answer, code):
     issuer = Issuer(tmp_path).start()
     issuer.instead[path] = answer(issuer)
     faults = Counted(hub, pages_of(hub, "authn"), "lanyard_oidc_fetches_total", outcome="fault")
@@ -382,6 +382,8 @@ def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_
         assert told["verdict"] == "no_answer", told
         assert code in json.dumps(told), told
         faults.expect(1)
+        line = logged(hub, "an issuer is not followed", issuer.url)
+        assert code in line, line
     finally:
         issuer.stop()
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from hub import NO, NO_ANSWER, Principal, audit_line, unique
+from hub import NO, NO_ANSWER, Principal, audit_line, logged, unique
 from oidc import Issuer, Key
 from tokens import Credentials
 
@@ -138,21 +138,24 @@ def immunity_26_an_issuer_that_points_inside_or_whose_keys_have_no_end_is_no_ans
     def at_discovery(issuer) -> str:
         return f"{issuer.path}/.well-known/openid-configuration"
 
+    many = {"keys": [Key(f"k{n}").jwk() for n in range(101)]}
     attacks = {
-        "a redirect": lambda issuer: {at_discovery(issuer): (302, "", {"Location": inside})},
-        "keys elsewhere": lambda issuer: {at_discovery(issuer): (200, described(issuer), {})},
-        "many keys": lambda _: {"/keys": (200, json.dumps({"keys": [Key(f"k{n}").jwk() for n in range(101)]}), {})},
-        "a long set": lambda _: {"/keys": (200, json.dumps({"keys": [], "more": "x" * (256 * 1024)}), {})},
+        "issuer_redirects": lambda issuer: {at_discovery(issuer): (302, "", {"Location": inside})},
+        "issuer_address_refused": lambda issuer: {at_discovery(issuer): (200, described(issuer), {})},
+        "issuer_too_many_keys": lambda _: {"/keys": (200, json.dumps(many), {})},
+        "issuer_document_too_large": lambda _: {"/keys": (200, json.dumps({"keys": [], "more": "x" * (256 * 1024)}), {})},
     }
-    for what, instead in attacks.items():
+    for reason, instead in attacks.items():
         issuer = Issuer(tmp_path_factory.mktemp("odd"), path=f"/{unique('ci')}").start()
         try:
             issuer.instead = instead(issuer)
             provider_of(hub, issuer)
             role = role_of(hub, issuer)
             told = refused(hub, issuer, role, code=NO_ANSWER)
-            assert issuer.url in told and "169.254" not in told, (what, told)
-            assert issuer.asked > 0, what
+            assert issuer.url in told and reason in told and "169.254" not in told, (reason, told)
+            assert issuer.asked > 0, reason
+            line = logged(hub, "an issuer is not followed", issuer.url)
+            assert reason in line, line
         finally:
             issuer.stop()
 

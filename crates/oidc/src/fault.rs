@@ -119,6 +119,28 @@ impl OidcFault {
         }
     }
 
+    /// Whether a bound of ours was held: the issuer, or its name, leads to where nothing is fetched from, or a document has no end. An attack
+    /// looks so, and so does a slip of the configuration.
+    #[must_use]
+    pub fn is_warded_off(&self) -> bool {
+        match self {
+            Self::Http { fault, .. } => matches!(
+                fault,
+                HttpFault::Redirect { .. }
+                    | HttpFault::Refused { .. }
+                    | HttpFault::NotPublic { .. }
+                    | HttpFault::TooLarge { .. }
+            ),
+            Self::KeysUrl { .. } | Self::Keys(JwksError::TooLong(_) | JwksError::TooManyKeys) => true,
+            Self::Keys(JwksError::Json | JwksError::DuplicateMember(_) | JwksError::NoKeys)
+            | Self::Status { .. }
+            | Self::Discovery(_)
+            | Self::OtherIssuer { .. }
+            | Self::Stale { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
     /// A stable name for the fault, in snake case.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -183,5 +205,16 @@ mod tests {
             assert!(told.ends_with(&format!("({code})")), "{fault}: {told}");
             assert!(!told.contains("10.0.0.1") && !told.contains("issuer.example"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_bound_that_was_held_is_told_from_an_issuer_that_is_away_or_in_disorder() {
+        let bounds = ["redirects", "address_refused", "document_too_large", "too_many_keys"];
+        for (fault, code) in faults() {
+            let is_bound = bounds.iter().any(|bound| code.ends_with(bound));
+            assert_eq!(fault.is_warded_off(), is_bound, "{fault}");
+        }
+        let keys_url = OidcFault::KeysUrl { url: "http://10.0.0.1".to_owned(), rule: "r" };
+        assert!(keys_url.is_warded_off() && !OidcFault::Interrupted.is_warded_off());
     }
 }

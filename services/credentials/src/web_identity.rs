@@ -282,7 +282,7 @@ async fn verified_claims(view: &ProviderView, jwt: Jwt<'_>) -> Result<Claims, Ca
         Ok(JwtAnswer::Verified(claims)) => Ok(*claims),
         Ok(JwtAnswer::Refused(refusal)) => Err(refused(&refusal)),
         Err(fault) => {
-            tracing::warn!(issuer, code = fault.code(), %fault, "an OIDC issuer's keys are not to be had");
+            tracing::warn!(issuer, reason.code = fault.code(), %fault, "an OIDC issuer's keys are not to be had");
             Err(unavailable(OidcFault::for_callers(&fault)))
         }
     }

@@ -1,6 +1,6 @@
 //! The keys of one issuer as they are kept: who may ask for new ones, when, and what counts in the meantime.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -19,6 +19,8 @@ use crate::shown::shown;
 
 /// Keys that the issuer did not have, remembered. Who makes up more of them pushes out made-up ones.
 const ABSENT_MAX: usize = 1_000;
+/// How often the log says one thing of one issuer: who holds out for something is asked every few seconds.
+const TOLD_EVERY: Duration = Duration::minutes(1);
 
 /// Keys, and from when until when they count.
 #[derive(Debug)]
@@ -72,6 +74,21 @@ struct Flight {
     /// How the last attempt ended that did.
     ended: Option<Result<(), OidcFault>>,
     generation: u64,
+    /// When the log has last told of a fault, by its code. There are a dozen of these.
+    told: BTreeMap<&'static str, OffsetDateTime>,
+}
+
+impl Flight {
+    /// Whether the log is to tell of this fault: it has not lately.
+    fn is_news(&mut self, fault: &OidcFault, now: OffsetDateTime) -> bool {
+        let code = fault.code();
+        let told_at = self.told.get(code).copied();
+        let was_told = told_at.is_some_and(|at| (at..at.saturating_add(TOLD_EVERY)).contains(&now));
+        if !was_told {
+            self.told.insert(code, now);
+        }
+        !was_told
+    }
 }
 
 /// What clones of a provider share.
@@ -185,8 +202,11 @@ impl Keep {
             Err(fault) => {
                 self.fetches.increment(FetchOutcome::Fault);
                 flight.ended = Some(Err(fault.clone()));
+                let is_news = flight.is_news(&fault, asked_at);
                 drop(flight);
-                tracing::warn!(issuer, reason = %fault, "an issuer's keys cannot be fetched");
+                if is_news {
+                    tell_fault(&issuer, &fault);
+                }
                 Err(fault)
             }
         }
@@ -207,6 +227,19 @@ impl Keep {
     #[cfg(test)]
     pub(super) fn absent_len(&self) -> usize {
         self.absent.len()
+    }
+}
+
+/// The line of a fault; an audit line where somebody may have wanted us to call, or to read, what we do not.
+fn tell_fault(issuer: &str, fault: &OidcFault) {
+    let code = fault.code();
+    if fault.is_warded_off() {
+        tracing::warn!(
+            issuer, reason.code = code, error = %fault,
+            "an issuer is not followed: it leads to where nothing is fetched from, or has no end"
+        );
+    } else {
+        tracing::warn!(issuer, reason.code = code, error = %fault, "an issuer's keys cannot be fetched");
     }
 }
 

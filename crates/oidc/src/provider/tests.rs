@@ -1,5 +1,6 @@
 //! One issuer by a clock that is set: what comes of its tokens.
 
+mod audit;
 mod outage;
 mod renewal;
 
