@@ -141,6 +141,19 @@ impl Refusal {
         }
     }
 
+    /// A stable name, for logs; of the other side's refusals it is their error's own.
+    fn reason_code(&self) -> &str {
+        match self {
+            Self::Token(error) => error.reason_code(),
+            Self::Pod(mismatch) => mismatch.reason_code(),
+            Self::Nobody(nobody) => nobody.reason_code(),
+            Self::NotOnThisRoad(_) => "not_on_this_road",
+            Self::Limited => "limited",
+            Self::Unlisted(_) => "unlisted",
+            Self::Upstream(error) => error.reason_code(),
+        }
+    }
+
     /// As what it is counted.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
@@ -244,11 +257,8 @@ impl<U: Upstream> Agent<U> {
         if let Some(answer) = self.vault.find(&digest).and_then(|entry| entry.answer(now)) {
             return Ok((answer, Outcome::Kept));
         }
-        let answer = self.vault.fetch(&token).await.inspect_err(|error| {
-            if self.audit.take() {
-                warn!(token.sha256 = %digest, peer.address = %peer.address, %error, "no credentials for a pod");
-            }
-        })?;
+        let fetched = self.vault.fetch(&token).await;
+        let answer = fetched.inspect_err(|error| self.audit_upstream(&token, error, peer))?;
         Ok((answer, Outcome::Fetched))
     }
 
@@ -260,7 +270,7 @@ impl<U: Upstream> Agent<U> {
         now: OffsetDateTime,
     ) -> Result<Option<Arc<Answer>>, Refusal> {
         let Some(entry) = self.vault.find(digest) else { return Ok(None) };
-        entry.claims().life.check(now)?;
+        entry.claims().life.check(now).inspect_err(|error| self.audit_token(digest, *error, peer))?;
         if self.pods.as_ref().is_some_and(|pods| pods.check_kept(entry.claims(), peer).is_err()) {
             return Ok(None);
         }
@@ -300,7 +310,10 @@ impl<U: Upstream> Agent<U> {
 
     fn tell_of_nobody(&self, peer: Peer, refusal: &Refusal) {
         if self.audit.take() {
-            warn!(peer.address = %peer.address, error = %refusal, "the metadata road was refused: no one pod");
+            warn!(
+                peer.address = %peer.address, reason.code = refusal.reason_code(), error = %refusal,
+                "the metadata road was refused: no one pod"
+            );
         }
         self.answers.increment((Road::Metadata, refusal.outcome()));
     }
@@ -343,6 +356,27 @@ impl<U: Upstream> Agent<U> {
                 pod.service_account = claims.service_account,
                 "a token was refused: {mismatch}"
             );
+        }
+    }
+
+    fn audit_upstream(&self, token: &PodToken, error: &UpstreamError, peer: Peer) {
+        if self.audit.take() {
+            let claims = token.claims();
+            warn!(
+                token.sha256 = %token.digest(), peer.address = %peer.address, reason.code = error.reason_code(),
+                pod.uid = claims.pod_uid.as_deref().unwrap_or_default(),
+                pod.namespace = claims.namespace,
+                pod.service_account = claims.service_account,
+                %error,
+                "no credentials for a pod"
+            );
+        }
+    }
+
+    /// The line of a request that is refused at the door of the container-credentials address, where there is no token to name.
+    pub(crate) fn audit_door(&self, peer: Peer, reason: &'static str, why: impl Display) {
+        if self.audit.take() {
+            warn!(peer.address = %peer.address, reason.code = reason, "a request was refused: {why}");
         }
     }
 

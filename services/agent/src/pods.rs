@@ -121,6 +121,18 @@ pub enum Nobody {
     Unsettled,
 }
 
+impl Nobody {
+    /// A stable name, for logs.
+    #[must_use]
+    pub fn reason_code(self) -> &'static str {
+        match self {
+            Self::None => "no_pod",
+            Self::Several => "several_pods",
+            Self::Unsettled => "pod_ending",
+        }
+    }
+}
+
 /// The pods of this node.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {

@@ -152,6 +152,16 @@ impl UpstreamError {
         Self::Answered { code, status: code.status(), message }
     }
 
+    /// A stable name, for logs: the error's own.
+    #[must_use]
+    pub fn reason_code(&self) -> &str {
+        match self {
+            Self::Answered { code, .. } => code.name(),
+            Self::Other { name, .. } => name,
+            Self::Fault { .. } => "no_answer",
+        }
+    }
+
     /// Whether credentials that are still good are to be forgotten.
     #[must_use]
     pub fn is_final(&self) -> bool {

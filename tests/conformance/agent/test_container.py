@@ -77,6 +77,7 @@ def test_the_host(agent, node, host, status):
     answer = get(agent, token("p1"), headers={"Host": host})
     assert answer.status_code == status
     assert status == 200 or answer.headers["content-type"].startswith("text/plain")
+    assert ("other_host" in agent.log.read_text()) == (status == 403), "a line of the log tells of it"
 
 
 def test_the_authorization_is_the_token_alone(agent, node):

@@ -95,6 +95,8 @@ def immunity_28_nothing_but_sts_and_nothing_long_is_relayed(agent, node):
     for name, (url, body, headers, status) in cases.items():
         assert requests.post(url, data=body, headers=headers, timeout=5).status_code == status, name
     assert not relayed(node)
+    lines = [line for line in agent.log.read_text().splitlines() if "a request was refused" in line]
+    assert [code for line in lines for code in ("not_relayed", "other_host") if code in line] == ["not_relayed"] * 4 + ["other_host"], lines
 
 
 def immunity_28_a_body_that_never_comes_is_not_waited_for(agent, node):

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use super::relay::no_relay;
 use super::{Answered, Hosts, JSON, Relay, not_found, peer, refused, text, written};
 use crate::agent::{Agent, Outcome, Refusal, Road};
+use crate::pods::Peer;
 use crate::token::TokenError;
 use crate::upstream::Upstream;
 
@@ -55,13 +56,13 @@ impl<U: Upstream> ContainerDoor<U> {
     }
 
     async fn credentials(&self, request: &Request<Incoming>) -> Answered {
-        let (headers, peer) = (request.headers(), peer(request, self.own));
-        let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), headers)) else {
-            return text(StatusCode::FORBIDDEN, NO_HOST);
-        };
-        let token = match authorization(headers) {
+        let Some(peer) = self.admitted(request) else { return text(StatusCode::FORBIDDEN, NO_HOST) };
+        let token = match authorization(request.headers()) {
             Ok(token) => token,
-            Err(error) => return refused(&Refusal::Token(error)),
+            Err(error) => {
+                self.agent.audit_door(peer, error.reason_code(), error);
+                return refused(&Refusal::Token(error));
+            }
         };
         match self.agent.credentials(token, peer, Road::Container).await {
             Ok(answer) => written(StatusCode::OK, JSON, answer.body.clone()),
@@ -69,9 +70,19 @@ impl<U: Upstream> ContainerDoor<U> {
         }
     }
 
+    /// Who asks, if they mean this agent. Whoever means another host is a browser that was led here by a name, or worse: the log says so.
+    fn admitted<B>(&self, request: &Request<B>) -> Option<Peer> {
+        let peer = peer(request, self.own)?;
+        if self.hosts.admit(request.uri(), request.headers()) {
+            return Some(peer);
+        }
+        self.agent.audit_door(peer, "other_host", NO_HOST);
+        None
+    }
+
     /// Pods are told to find STS here by the hub's webhook, which does not know this agent's flags: who comes is told what is missing.
     fn unrelayed<B>(&self, request: &Request<B>) -> Answered {
-        if !self.hosts.admit(request.uri(), request.headers()) {
+        if self.admitted(request).is_none() {
             return text(StatusCode::FORBIDDEN, NO_HOST);
         }
         self.agent.count(Road::Sts, Outcome::Fault);
@@ -79,15 +90,20 @@ impl<U: Upstream> ContainerDoor<U> {
     }
 
     async fn relayed(&self, relay: &Relay, request: Request<Incoming>, signed_too: bool) -> Answered {
-        let peer = peer(&request, self.own);
-        let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), request.headers())) else {
-            return text(StatusCode::FORBIDDEN, NO_HOST);
-        };
+        let Some(peer) = self.admitted(&request) else { return text(StatusCode::FORBIDDEN, NO_HOST) };
         if !self.agent.is_within_share(peer) {
             return refused(&Refusal::Limited);
         }
         let (answered, outcome) = relay.pass(request, signed_too).await;
         self.agent.count(Road::Sts, outcome);
+        if outcome == Outcome::Refused {
+            let status = answered.status();
+            self.agent.audit_door(
+                peer,
+                "not_relayed",
+                format_args!("a call that is not passed on to STS, {status}"),
+            );
+        }
         answered
     }
 }
