@@ -171,8 +171,8 @@ def chained(hub, wire, spoke) -> str:
     return namespace
 
 
-def attacks(spoke: Spoke, untrusting: str, chained: str) -> dict[str, tuple[str, str, str]]:
-    """Tokens that somebody might try, the error of each and its reason."""
+def attacks(spoke: Spoke, untrusting: str, chained: str) -> dict[str, tuple[str, ...]]:
+    """Tokens that somebody might try, the error of each, its reason, and the words that tell it from the others of that reason."""
     now = int(time.time())
     invalid, denied = ("InvalidTokenException", "pod_token_invalid"), ("AccessDeniedException", "pod_identity_denied")
     missing = ("ResourceNotFoundException", "pod_association_missing")
@@ -182,20 +182,20 @@ def attacks(spoke: Spoke, untrusting: str, chained: str) -> dict[str, tuple[str,
         return {"kubernetes.io": {name: value for name, value in own.items() if value is not None}}
 
     return {
-        "wrong audience": (spoke.token(aud=["sts.amazonaws.com"]), *invalid),
-        "two audiences": (spoke.token(aud=[AUDIENCE, "vault"]), *invalid),
-        "another cluster's issuer": (spoke.token(iss="https://other.example"), *invalid),
-        "alg none": (spoke.unsigned() + "x", *invalid),
-        "HS256 with the public key": (spoke.by_public_key(), *invalid),
-        "expired": (spoke.token(exp=now - 1), "ExpiredTokenException", "pod_token_expired"),
-        "future nbf": (spoke.token(nbf=now + 3600), *invalid),
-        "bound to no pod": (spoke.token(**bound(pod=None)), *invalid),
-        "bound to no node": (spoke.token(**bound(node=None)), *invalid),
-        "another node": (spoke.token(**bound(node={"name": "node-b", "uid": "n"})), *denied),
+        "wrong audience": (spoke.token(aud=["sts.amazonaws.com"]), *invalid, "audience"),
+        "two audiences": (spoke.token(aud=[AUDIENCE, "vault"]), *invalid, "2 audiences"),
+        "another cluster's issuer": (spoke.token(iss="https://other.example"), *invalid, "issuer"),
+        "alg none": (spoke.unsigned() + "x", *invalid, "not signed"),
+        "HS256 with the public key": (spoke.by_public_key(), *invalid, "HMAC"),
+        "expired": (spoke.token(exp=now - 1), "ExpiredTokenException", "pod_token_expired", "expired"),
+        "future nbf": (spoke.token(nbf=now + 3600), *invalid, "not valid before"),
+        "bound to no pod": (spoke.token(**bound(pod=None)), *invalid, "not bound to a pod"),
+        "bound to no node": (spoke.token(**bound(node=None)), *invalid, "not bound to a node"),
+        "another node": (spoke.token(**bound(node={"name": "node-b", "uid": "n"})), *denied, "node-b"),
         "a role without trust": (spoke.token(Pod(namespace=untrusting)), *denied),
         "a hop more than one": (spoke.token(Pod(namespace=chained)), "AccessDeniedException", "target_trust"),
-        "a longer subject": (spoke.token(sub="system:serviceaccount:team-a:bot2"), *invalid),
-        "a ServiceAccount that begins alike": (spoke.token(Pod(service_account="bot2")), *missing),
+        "a longer subject": (spoke.token(sub="system:serviceaccount:team-a:bot2"), *invalid, "subject"),
+        "a ServiceAccount that begins alike": (spoke.token(Pod(service_account="bot2")), *missing, "`team-a/bot2`"),
         "a namespace that is a pattern": (spoke.token(Pod(namespace="*")), *invalid),
         "a ServiceAccount that is a pattern": (spoke.token(Pod(service_account="*")), *invalid),
         "more session tags": (spoke.token(Pod(name='a","kubernetes-namespace":"kube-system')), *invalid),
@@ -204,13 +204,13 @@ def attacks(spoke: Spoke, untrusting: str, chained: str) -> dict[str, tuple[str,
 
 
 def test_immunity_10_each_attack_is_refused_with_its_own_error_and_an_audit_line(hub, spoke, auth, untrusting, chained):
-    for what, (token, error, reason) in attacks(spoke, untrusting, chained).items():
+    for what, (token, error, reason, *words) in attacks(spoke, untrusting, chained).items():
         hub.secrets.add("an attacker's token", token)
         with refused(auth, error, status=404 if error == "ResourceNotFoundException" else 400) as told:
             auth.assume_role_for_pod_identity(clusterName=spoke.name, token=token)
-        assert "decision " in told["Message"], what
+        assert "decision " in told["Message"] and all(word in told["Message"] for word in words), (what, told)
         line = audit_line(hub, token, "a pod was vended nothing")
-        assert reason in line and spoke.name in line, (what, line)
+        assert reason in line and spoke.name in line and all(word in line for word in words), (what, line)
 
 
 def test_an_association_whose_account_the_hub_does_not_keep_is_an_invalid_request(hub, wire, spoke, auth):
