@@ -17,7 +17,7 @@ use crate::token::{PodToken, TokenError};
 use crate::upstream::{AuthError, Upstream, UpstreamError};
 use crate::vault::{Answer, Vault};
 
-/// Most lines of audit a second: a pod that knocks with somebody else's token as fast as it can fills no disk.
+/// Most lines of audit a second, of either kind: a pod that knocks as fast as it can fills no disk.
 const AUDIT_LINES: Rate = match (std::num::NonZeroU32::new(50), std::num::NonZeroU32::new(200)) {
     (Some(per_second), Some(burst)) => Rate { per_second, burst },
     _ => Rate { per_second: std::num::NonZeroU32::MIN, burst: std::num::NonZeroU32::MIN },
@@ -185,7 +185,10 @@ pub struct Agent<U> {
     pods: Option<Arc<PodWatch>>,
     newcomers: Newcomers,
     node: Option<Share>,
+    /// Of the lines about tokens that were looked at, of which each address has few a second.
     audit: Share,
+    /// Of all other lines, of which somebody may cause as many as they like: theirs are not to keep those from being said.
+    door_audit: Share,
     clock: Arc<dyn Clock>,
     answers: Counters<(Road, Outcome)>,
 }
@@ -205,6 +208,7 @@ impl<U: Upstream> Agent<U> {
             newcomers: Newcomers::new(limits.newcomers),
             node: limits.node.map(Share::new),
             audit: Share::new(AUDIT_LINES),
+            door_audit: Share::new(AUDIT_LINES),
             clock,
             answers: Counters::new(names::AGENT_ANSWERS_TOTAL),
         }
@@ -247,8 +251,8 @@ impl<U: Upstream> Agent<U> {
         if !self.newcomers.take(peer.address) {
             return Err(Refusal::Limited);
         }
-        let token =
-            PodToken::parse(text, now).inspect_err(|error| self.audit_token(&digest, *error, peer))?;
+        let token = PodToken::parse(text, now)
+            .inspect_err(|error| tell_of_token(&self.audit, &digest, *error, peer))?;
         if let Some(pods) = &self.pods {
             let checked = pods.check(token.claims(), peer).await?;
             checked.inspect_err(|mismatch| self.audit_mismatch(&token, *mismatch, peer))?;
@@ -270,7 +274,8 @@ impl<U: Upstream> Agent<U> {
         now: OffsetDateTime,
     ) -> Result<Option<Arc<Answer>>, Refusal> {
         let Some(entry) = self.vault.find(digest) else { return Ok(None) };
-        entry.claims().life.check(now).inspect_err(|error| self.audit_token(digest, *error, peer))?;
+        let life = entry.claims().life.check(now);
+        life.inspect_err(|error| tell_of_token(&self.door_audit, digest, *error, peer))?;
         if self.pods.as_ref().is_some_and(|pods| pods.check_kept(entry.claims(), peer).is_err()) {
             return Ok(None);
         }
@@ -309,7 +314,7 @@ impl<U: Upstream> Agent<U> {
     }
 
     fn tell_of_nobody(&self, peer: Peer, refusal: &Refusal) {
-        if self.audit.take() {
+        if self.door_audit.take() {
             warn!(
                 peer.address = %peer.address, reason.code = refusal.reason_code(), error = %refusal,
                 "the metadata road was refused: no one pod"
@@ -327,21 +332,12 @@ impl<U: Upstream> Agent<U> {
         reason: &'static str,
         why: impl Display,
     ) {
-        if self.audit.take() {
+        if self.door_audit.take() {
             warn!(
                 peer.address = %peer.address, reason.code = reason,
                 pod.uid = pod.map(|pod| &*pod.uid).unwrap_or_default(),
                 pod.namespace = pod.map(|pod| &*pod.namespace).unwrap_or_default(),
                 "the metadata road was refused: {why}"
-            );
-        }
-    }
-
-    fn audit_token(&self, digest: &TokenDigest, error: TokenError, peer: Peer) {
-        if self.audit.take() {
-            warn!(
-                token.sha256 = %digest, peer.address = %peer.address, reason.code = error.reason_code(),
-                "a token was refused: {error}"
             );
         }
     }
@@ -375,7 +371,7 @@ impl<U: Upstream> Agent<U> {
 
     /// The line of a request that is refused at the door of the container-credentials address, where there is no token to name.
     pub(crate) fn audit_door(&self, peer: Peer, reason: &'static str, why: impl Display) {
-        if self.audit.take() {
+        if self.door_audit.take() {
             warn!(peer.address = %peer.address, reason.code = reason, "a request was refused: {why}");
         }
     }
@@ -395,6 +391,16 @@ impl<U: Upstream> Agent<U> {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+}
+
+/// The line of a token that is none, or whose time is not now, if there is a share of lines left.
+fn tell_of_token(lines: &Share, digest: &TokenDigest, error: TokenError, peer: Peer) {
+    if lines.take() {
+        warn!(
+            token.sha256 = %digest, peer.address = %peer.address, reason.code = error.reason_code(),
+            "a token was refused: {error}"
+        );
     }
 }
 

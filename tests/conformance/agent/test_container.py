@@ -436,6 +436,7 @@ def test_the_published_daemon_sets_command_line_is_enough(tmp_path, node):
         process.terminate()
         assert process.wait(timeout=20) == 0
     assert "nothing says where the kubelet is" in log.read_text()
+    assert "keeps pods from the node's own metadata service" in log.read_text(), "and how to close it"
     assert not node.calls("/pods")
 
 

@@ -425,6 +425,18 @@ async fn immunity_48_each_refusal_is_a_line_of_the_log_with_its_code_and_whose_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn immunity_48_who_knocks_without_a_token_hides_no_line_about_one_that_is_in_other_hands() {
+    let world = world(&[SIX_HOURS]);
+    let (log, _guard) = Log::start();
+    for _ in 0..1_000 {
+        world.agent.audit_door(at("10.88.0.6"), "token_empty", "nothing");
+    }
+    let stolen = token("pod-1");
+    world.ask(&stolen, "10.88.0.6").await.unwrap_err();
+    log.tells("a token was refused", &["other_address", &TokenDigest::of(&stolen).to_string()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upstreams_refusal_passes_with_its_status_and_its_words() {
     for code in AuthError::ALL {
         let world = world(&[Err(code)]);
