@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cluster_issuer import AUDIENCE, SETTINGS, generate, token_of, trust
 from hub import NO, USAGE, unique
 from oidc import Key
+from tokens import Credentials
 
 ANSWER_SECONDS_MAX = 10
 
@@ -154,14 +155,19 @@ def test_a_role_trusts_the_issuer_and_the_hub_calls_itself_for_no_key(own):
     arn = f"arn:aws:iam::{hub.account}:role/{role['name']}"
     words = ("iam", "assume-role-with-web-identity", arn, "--session-name", "app", "--token-file", "-")
     session = hub.cli(*words, stdin=token_of(hub, made, subject="system:serviceaccount:team-a:bot"))
-    hub.secrets.add("a session's secret access key", session["secret_access_key"])
-    hub.secrets.add("a session token", session["session_token"])
+    secret = hub.secrets.add("a session's secret access key", session["secret_access_key"])
+    token = hub.secrets.add("a session token", session["session_token"])
     assert session["arn"].endswith(f":assumed-role/{role['name']}/app")
     hub.refused(*words, stdin=token_of(hub, made, subject="system:serviceaccount:team-a:bot-2"), code=NO)
     hub.refused(*words, stdin=token_of(hub, made, subject="system:serviceaccount:team-a:bot", exp=1), code=NO)
     hub.cli("cluster", "issuer", "retire", cluster.id, made["key"], "--early")
     gone = hub.refused(*words, stdin=token_of(hub, made, subject="system:serviceaccount:team-a:bot"), code=NO)
     assert "has no keys" in gone, gone
+    # What was made by then lives on, and ends with the cluster wherever it is used.
+    made_before, other = Credentials(session["access_key_id"], secret, token), hub.create_cluster("other")
+    assert other.refusal(made_before) == "unmapped"
+    hub.cli("cluster", "delete", cluster.id)
+    assert other.refusal(made_before) == "session_ancestor_gone"
 
 
 # The webhook

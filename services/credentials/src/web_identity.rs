@@ -11,6 +11,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 use lanyard_api::{
     Authority, CallError, Denial, Fault, Scope,
     credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal, WebIdentitySession},
+    mapping::Cluster,
 };
 use lanyard_iam::{
     Ancestor, ConditionKeys, PrincipalArn, RequestContext, TokenDigest,
@@ -50,6 +51,8 @@ const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Es384,
     Algorithm::Es512,
 ];
+/// What bearers are told whose issuer would be served here.
+const GONE: &str = "the issuer is a cluster of this hub that has no keys, or is gone";
 /// Most characters of what a token says of itself that a refusal repeats.
 const SHOWN_CHARS_MAX: usize = 256;
 
@@ -123,10 +126,18 @@ impl Credentials {
         let Some(role) = role.filter(|role| lets_in(role, &verified, &asked)) else {
             return Err(denied(said));
         };
-        self.unblocked_for(&asked, &view.provider.issuer_url).await?;
+        let cluster = self.cluster_of_issuer(&view.provider.issuer_url).await?;
+        self.unblocked_for(&asked, cluster.as_deref()).await?;
         let seconds = rules::duration(query.duration_seconds, role.role.session_seconds_max, false)?;
         let (tags, transitive_keys) =
             rules::tags(&said.tags, &said.transitive_tag_keys, &Default::default()).map_err(in_token)?;
+        let mut ancestors = vec![Ancestor::Provider {
+            account: arn.account,
+            id: view.provider.id.to_string(),
+            issuer: said.issuer.clone(),
+            subject: said.subject.clone(),
+        }];
+        ancestors.extend(cluster.map(|cluster| Ancestor::Cluster(cluster.uid.to_string())));
         let making = Making {
             authority: Authority::Local,
             principal_id: role.role.principal_id.clone(),
@@ -138,12 +149,7 @@ impl Credentials {
             session_policy,
             revision: account.revision.0,
             chain_depth: 0,
-            ancestors: vec![Ancestor::Provider {
-                account: arn.account,
-                id: view.provider.id.to_string(),
-                issuer: said.issuer.clone(),
-                subject: said.subject.clone(),
-            }],
+            ancestors,
             principal: arn,
         };
         let session = self.mint_role_session(making)?;
@@ -160,17 +166,21 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// Whether no block stops the role or this session of it: of the hub, of the role's account, and, where the issuer is a cluster's that
-    /// is served here, of the cluster and its account.
-    async fn unblocked_for(&self, asked: &Asked<'_>, issuer_url: &str) -> Result<(), CallError> {
-        let cluster = match own_cluster(self.config().external_url.as_deref(), issuer_url) {
-            Some(uid) => {
-                let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
-                clusters.by_uid(uid).cloned()
-            }
-            None => None,
+    /// The cluster whose issuer is served here: what its tokens give ends with it. None where the issuer is elsewhere, for such a name
+    /// says of no cluster that it is its.
+    async fn cluster_of_issuer(&self, issuer_url: &str) -> Result<Option<Arc<Cluster>>, CallError> {
+        let Some(uid) = own_cluster(self.config().external_url.as_deref(), issuer_url) else {
+            return Ok(None);
         };
-        let standing = self.standing(&[asked.role_arn.account], cluster.as_deref()).await?;
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        // It may have gone while the token was verified.
+        clusters.by_uid(uid).cloned().map(Some).ok_or_else(|| refused_token(GONE))
+    }
+
+    /// Whether no block stops the role or this session of it: of the hub, of the role's account, and of the cluster whose token it is, with
+    /// its account, where that is known.
+    async fn unblocked_for(&self, asked: &Asked<'_>, cluster: Option<&Cluster>) -> Result<(), CallError> {
+        let standing = self.standing(&[asked.role_arn.account], cluster).await?;
         let (role, session_name) = (asked.role_arn, Some(asked.session_name));
         match standing.on_role(&Sought { authority: &Authority::Local, role, session_name }) {
             None => Ok(()),
@@ -256,9 +266,7 @@ impl Credentials {
         view: &ProviderView,
         jwt: Jwt<'_>,
     ) -> Result<Claims, CallError> {
-        let known = known.ok_or_else(|| {
-            refused_token("the issuer is a cluster of this hub that has no keys, or is gone")
-        })?;
+        let known = known.ok_or_else(|| refused_token(GONE))?;
         let audiences: Vec<&str> = view.provider.client_ids.iter().map(String::as_str).collect();
         let expected = Expected {
             issuer: &known.record.issuer_url,

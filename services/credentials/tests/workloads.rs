@@ -20,6 +20,8 @@ mod bench;
 mod blocks;
 #[path = "workloads/hosted.rs"]
 mod hosted;
+#[path = "workloads/irsa.rs"]
+mod irsa;
 #[path = "workloads/issuers.rs"]
 mod issuers;
 #[path = "workloads/opener.rs"]

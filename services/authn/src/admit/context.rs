@@ -36,8 +36,9 @@ pub(super) fn of_caller(holder: &Holder, circumstances: &Circumstances<'_>) -> C
         if let Some(identity) = &claims.source_identity {
             keys.set("aws:SourceIdentity", identity);
         }
-        // A session that an issuer's token made; one that was assumed from it descends from a role too (IAM: "aws:FederatedProvider").
-        if let [Ancestor::Provider { account, issuer, .. }] = claims.ancestors.as_slice() {
+        // A session that an issuer's token made, of whatever cluster; one that was assumed from it descends from a role first
+        // (IAM: "aws:FederatedProvider").
+        if let [Ancestor::Provider { account, issuer, .. }, ..] = claims.ancestors.as_slice() {
             let (partition, name) = (holder.account.account.partition, provider_name(issuer));
             keys.set("aws:FederatedProvider", format!("arn:{partition}:iam::{account}:oidc-provider/{name}"));
         }

@@ -107,8 +107,11 @@ async fn a_session_of_an_issuers_token_says_which_provider_made_it(database: Tes
         issuer: provider.issuer_url.clone(),
         subject: "repo:a/b:pull_request".to_owned(),
     };
-    let (by_token, _) = world.session_of(&role, vec![vouched.clone()], 0).await;
-    admitted(world.call(&by_token.credentials, DESCRIBE, &describe("dev")).await);
+    let of_cluster = Ancestor::Cluster(world.cluster.uid.to_string());
+    for ancestors in [vec![vouched.clone()], vec![vouched.clone(), of_cluster]] {
+        let (by_token, _) = world.session_of(&role, ancestors, 0).await;
+        admitted(world.call(&by_token.credentials, DESCRIBE, &describe("dev")).await);
+    }
     // One that was assumed from it was made by no token.
     let before = Ancestor::Role(PrincipalId::parse(&role.principal_id).unwrap());
     let (chained, _) = world.session_of(&role, vec![before, vouched], 1).await;

@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use lanyard_api::authn::oidc_providers::OidcProvider;
 use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
 use lanyard_api::credentials::{IssuerKey, PodIdentityAssociation, WorkloadIssuer};
 use lanyard_api::mapping::Cluster;
-use lanyard_api::{ActorKind, Fault, Scope, suite};
+use lanyard_api::{ActorKind, Fault, OidcProviderId, Scope, suite};
 use lanyard_iam::{Ancestor, Credentials};
 use lanyard_oidc::{
     Algorithm,
@@ -38,6 +39,7 @@ in_each_form! {
     immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_cannot_name,
     a_token_by_a_key_that_is_not_known_yet_has_no_answer,
     immunity_36_a_pods_session_ends_with_its_association_and_its_cluster,
+    immunity_37_a_session_of_a_clusters_token_ends_with_the_cluster,
     a_pods_session_that_is_newer_than_what_is_known_has_no_answer,
 }
 
@@ -289,10 +291,44 @@ async fn immunity_36_a_pods_session_ends_with_its_association_and_its_cluster(st
     world.remove(&anew).await;
     world.put(&own).await;
     verified(world.knock(&session, &other).await);
+    delete_cluster(&world).await;
+    assert_eq!(code(world.knock(&session, &other).await), "session_ancestor_gone");
+}
+
+async fn delete_cluster(world: &World) {
     let scopes = [Scope::Hub, Scope::Cluster(world.cluster.uid)];
     let mut transaction = world.store.begin("test", &lockout(), &scopes).await.unwrap();
     transaction.delete::<Cluster>(Scope::Hub, &world.cluster.key()).await.unwrap().unwrap();
     transaction.commit_unrecorded().await.unwrap();
+}
+
+async fn immunity_37_a_session_of_a_clusters_token_ends_with_the_cluster(start: Start) {
+    let world = world(start).await;
+    let home = world.hub.account;
+    let provider = OidcProvider {
+        id: OidcProviderId::random(),
+        account: home,
+        issuer_url: ISSUER.to_owned(),
+        client_ids: Vec::new(),
+        thumbprints: Vec::new(),
+        ca_bundle_pem: None,
+        tags: Default::default(),
+        created_at: world.now(),
+    };
+    world.put(&provider).await;
+    let role = world.role(home, "/", "web", &format!("arn:aws:iam::{home}:root")).await;
+    let vouched = Ancestor::Provider {
+        account: home,
+        id: provider.id.to_string(),
+        issuer: ISSUER.to_owned(),
+        subject: "system:serviceaccount:team-a:bot".to_owned(),
+    };
+    let ancestors = vec![vouched, Ancestor::Cluster(world.cluster.uid.to_string())];
+    let session = world.session_of(&role, ancestors, 0).await.0.credentials;
+    let other = cluster_of(&world.hub, "other", home, world.now());
+    world.put(&other).await;
+    verified(world.knock(&session, &other).await);
+    delete_cluster(&world).await;
     assert_eq!(code(world.knock(&session, &other).await), "session_ancestor_gone");
 }
 

@@ -1,21 +1,17 @@
 //! Whom a block stops, pods are given nothing of: neither what is kept for them nor anything new, whoever keeps the role.
 
 use lanyard_api::{
-    Authority, BlockId, CallError, Mutation, OidcProviderId, Scope,
-    authn::oidc_providers::OidcProvider,
-    credentials::{
-        AssumeRoleWithWebIdentity, AwsRoad, Issuers as _, PodCredentials, PodIdentityAssociation,
-        PublishIssuerKey, Sessions as _, Vend, WebIdentityRefusal,
-    },
+    Authority, BlockId, CallError, Mutation, Scope,
+    credentials::{AwsRoad, PodCredentials, PodIdentityAssociation, Vend, WebIdentityRefusal},
     mapping::{Block, BlockTarget},
 };
-use lanyard_oidc::{Algorithm, stand_in::SigningKey};
 use lanyard_store::{Store, test_support::TestDatabase};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     bearers::*,
     bench::*,
+    irsa::Irsa,
     road::{Road, role_arn},
     vending::{TARGET, with_target},
 };
@@ -160,49 +156,16 @@ async fn immunity_20_a_block_stops_vends_of_a_role_that_aws_keeps_by_either_road
 async fn immunity_20_a_block_in_a_cluster_stops_irsa_by_the_issuer_that_the_hub_serves_for_it(
     database: TestDatabase,
 ) {
-    let bench = Bench::new(&database).await;
-    let (key, subject) =
-        (SigningKey::generate(Algorithm::Es256, "published"), "system:serviceaccount:team-a:bot");
-    let asked = PublishIssuerKey { jwk: key.jwk().to_string(), issuer_url: None };
-    bench.engine.publish_issuer_key(Mutation::by(actor_of(HOME)), dev(), asked).await.unwrap();
-    let name = format!("hub.example/id/{}", bench.cluster.uid);
-    let provider = OidcProvider {
-        id: OidcProviderId::random(),
-        account: account(HOME),
-        issuer_url: format!("https://{name}"),
-        client_ids: vec!["sts.amazonaws.com".to_owned()],
-        thumbprints: Vec::new(),
-        ca_bundle_pem: None,
-        tags: Default::default(),
-        created_at: NOON,
-    };
-    put(&bench.store, &provider).await;
-    let trust = json!({ "Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
-        "Principal": { "Federated": format!("arn:aws:iam::{HOME}:oidc-provider/{name}") },
-        "Condition": { "StringEquals": { (format!("{name}:sub")): subject } },
-    }] });
-    bench.role("web", &trust.to_string()).await;
-    let now = NOON.unix_timestamp();
-    let token = key.mint(&json!({
-        "iss": format!("https://{name}"), "sub": subject, "aud": ["sts.amazonaws.com"],
-        "iat": now, "nbf": now, "exp": now + 300,
-    }));
-    let ask = || {
-        let query = AssumeRoleWithWebIdentity {
-            role_arn: format!("arn:aws:iam::{HOME}:role/web"),
-            session_name: "run".to_owned(),
-            web_identity_token: token.clone().into(),
-            ..AssumeRoleWithWebIdentity::default()
-        };
-        bench.engine.assume_role_with_web_identity(Some("10.0.0.1".parse().unwrap()), query)
-    };
-    ask().await.unwrap();
+    let irsa = Irsa::new(&database).await;
+    let bench = &irsa.bench;
+    irsa.ask().await.unwrap();
     let role = principal(Authority::Local, &format!("arn:aws:iam::{HOME}:role/web"));
     let block = block(&bench.store, Scope::Cluster(bench.cluster.uid), role).await;
-    let Err(CallError::Denied(denial)) = ask().await else { panic!("it is blocked in the token's cluster") };
+    let Err(CallError::Denied(denial)) = irsa.ask().await else {
+        panic!("it is blocked in the token's cluster")
+    };
     assert_eq!(denial.code, WebIdentityRefusal::AccessDenied.code());
     assert!(denial.message.contains(&block.id.to_string()), "{}", denial.message);
     lift(&bench.store, &block).await;
-    ask().await.unwrap();
+    irsa.ask().await.unwrap();
 }

@@ -1,0 +1,93 @@
+//! IRSA where the hub serves the cluster's issuer: a role that trusts it, and a pod's token.
+
+use lanyard_api::{
+    CallError, Mutation, OidcProviderId,
+    authn::oidc_providers::OidcProvider,
+    credentials::{
+        AssumeRoleWithWebIdentity, Issuers as _, PublishIssuerKey, SessionCredentials, Sessions as _,
+        WebIdentityRefusal, WebIdentitySession,
+    },
+};
+use lanyard_iam::Ancestor;
+use lanyard_oidc::{Algorithm, stand_in::SigningKey};
+use lanyard_store::test_support::TestDatabase;
+use serde_json::json;
+
+use crate::bench::*;
+
+const SUBJECT: &str = "system:serviceaccount:team-a:bot";
+
+lanyard_store::on_each_store!(
+    immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from_the_cluster,
+);
+
+/// A hub that serves the issuer of `dev`, with the role `web` that trusts it.
+pub(crate) struct Irsa {
+    pub(crate) bench: Bench,
+    token: String,
+}
+
+impl Irsa {
+    pub(crate) async fn new(database: &TestDatabase) -> Self {
+        let bench = Bench::new(database).await;
+        let key = SigningKey::generate(Algorithm::Es256, "published");
+        let asked = PublishIssuerKey { jwk: key.jwk().to_string(), issuer_url: None };
+        bench.engine.publish_issuer_key(Mutation::by(actor_of(HOME)), dev(), asked).await.unwrap();
+        let name = format!("hub.example/id/{}", bench.cluster.uid);
+        let provider = OidcProvider {
+            id: OidcProviderId::random(),
+            account: account(HOME),
+            issuer_url: format!("https://{name}"),
+            client_ids: vec!["sts.amazonaws.com".to_owned()],
+            thumbprints: Vec::new(),
+            ca_bundle_pem: None,
+            tags: Default::default(),
+            created_at: NOON,
+        };
+        put(&bench.store, &provider).await;
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": { "Federated": format!("arn:aws:iam::{HOME}:oidc-provider/{name}") },
+            "Condition": { "StringEquals": { (format!("{name}:sub")): SUBJECT } },
+        }] });
+        bench.role("web", &trust.to_string()).await;
+        let now = NOON.unix_timestamp();
+        let token = key.mint(&json!({
+            "iss": format!("https://{name}"), "sub": SUBJECT, "aud": ["sts.amazonaws.com"],
+            "iat": now, "nbf": now, "exp": now + 300,
+        }));
+        Self { bench, token }
+    }
+
+    pub(crate) async fn ask(&self) -> Result<WebIdentitySession, CallError> {
+        let query = AssumeRoleWithWebIdentity {
+            role_arn: format!("arn:aws:iam::{HOME}:role/web"),
+            session_name: "run".to_owned(),
+            web_identity_token: self.token.clone().into(),
+            ..AssumeRoleWithWebIdentity::default()
+        };
+        self.bench.engine.assume_role_with_web_identity(Some("10.0.0.1".parse().unwrap()), query).await
+    }
+}
+
+async fn immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from_the_cluster(
+    database: TestDatabase,
+) {
+    let irsa = Irsa::new(&database).await;
+    let made = irsa.ask().await.unwrap().session;
+    let credentials = SessionCredentials {
+        access_key_id: made.access_key_id,
+        secret_access_key: made.secret_access_key,
+        session_token: made.session_token,
+        expires_at: made.expires_at,
+    };
+    let ancestors = irsa.bench.opened(&credentials).ancestors;
+    let [Ancestor::Provider { subject, .. }, Ancestor::Cluster(uid)] = ancestors.as_slice() else {
+        panic!("{ancestors:?}")
+    };
+    assert_eq!((subject.as_str(), uid), (SUBJECT, &irsa.bench.cluster.uid.to_string()));
+    // The token is good for minutes yet, and the provider and the role are still there.
+    irsa.bench.delete(&irsa.bench.cluster).await;
+    let Err(CallError::Denied(denial)) = irsa.ask().await else { panic!("its cluster is gone") };
+    assert_eq!(denial.code, WebIdentityRefusal::InvalidToken.code());
+}
