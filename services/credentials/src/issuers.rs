@@ -95,14 +95,13 @@ impl Issuers for Credentials {
         let before: Option<HostedIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
         let before = before.ok_or_else(|| CallError::not_found(KEY, &kid))?;
         let now = tx.now();
+        let watched: Option<WorkloadIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
         let (issuer, gone) = rules::retired(before, &kid, early, now)?;
         let mut notices = Vec::new();
         if gone.signer == IssuerSigner::Hub {
             self.forget_pair(&mut tx, &issuer, &kid).await?;
         } else {
-            notices.push(String::from(
-                "tokens that it signed count no more; take it out of the API server's --service-account-key-file too",
-            ));
+            notices.push(rules::tokens_of_retired(&issuer, watched.as_ref(), &gone));
         }
         match issuer.keys.is_empty() {
             true => drop(tx.delete::<HostedIssuer>(scope, Kind::ONLY_KEY).await?),

@@ -76,6 +76,7 @@ suite! {
     hosted:
         keys_are_published_overlap_and_are_retired_when_their_tokens_have_ended,
         immunity_49_an_issuers_keys_come_from_one_place_and_are_one_clusters,
+        who_retires_a_key_is_told_whether_tokens_count_on_by_what_the_api_server_serves,
         an_issuer_elsewhere_is_described_and_not_served,
         the_hub_signs_with_keys_of_its_own_that_verify_no_pod,
         immunity_37_a_cluster_that_is_gone_has_no_issuer_at_the_hub_and_no_key,

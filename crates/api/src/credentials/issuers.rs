@@ -28,7 +28,8 @@ pub trait Issuers: Send + Sync + 'static {
         cluster: ClusterId,
         asked: PublishIssuerKey,
     ) -> impl Future<Output = Result<Mutated<HostedIssuer>, CallError>> + Send;
-    /// Takes a key away: its tokens end at once. One whose tokens may still be in use is refused, unless `early`.
+    /// Takes a key away: its tokens end at once, unless the API server serves it itself under a name of which no key is published then,
+    /// which a notice tells. One whose tokens may still be in use is refused, unless `early`.
     fn retire_issuer_key(
         &self,
         by: Mutation,

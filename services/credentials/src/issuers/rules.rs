@@ -204,6 +204,35 @@ pub(super) fn retired(
     Ok((issuer, key))
 }
 
+/// What becomes of the tokens of an API server's key that is not published any more. Where the API server serves it under a name of which
+/// no other key is published, it counts by that: then the keys that are watched are that name's source.
+pub(super) fn tokens_of_retired(
+    left: &HostedIssuer,
+    watched: Option<&WorkloadIssuer>,
+    gone: &HostedKey,
+) -> String {
+    let is_ours = |watched: &WorkloadIssuer| {
+        watched.issuer_url == left.issuer_url && left.keys_of(IssuerSigner::ApiServer).next().is_some()
+    };
+    let serves =
+        |watched: &WorkloadIssuer| watched.keys.iter().any(|served| served.thumbprint == gone.key.thumbprint);
+    let Some(watched) = watched.filter(|&watched| serves(watched) && !is_ours(watched)) else {
+        return "tokens that it signed count no more; take it out of the API server's --service-account-key-file too"
+            .to_owned();
+    };
+    let or_publish = match watched.issuer_url == left.issuer_url {
+        true => {
+            "; or publish it again and the next one beside it (`lanyard cluster issuer publish` and `rotate`), and retire it then"
+        }
+        false => "",
+    };
+    format!(
+        "tokens of `{}` that it signed count on, for the API server serves it itself: to end them take it out of its \
+         --service-account-key-file{or_publish}",
+        watched.issuer_url
+    )
+}
+
 /// Why tokens of a key may still be in use.
 fn in_use(key: &HostedKey, now: OffsetDateTime) -> Option<String> {
     let Some(ends) = tokens_end_at(key) else {

@@ -133,6 +133,37 @@ pub(crate) async fn immunity_49_an_issuers_keys_come_from_one_place_and_are_one_
     assert_eq!(code_of(abroad), "not_found");
 }
 
+pub(crate) async fn who_retires_a_key_is_told_whether_tokens_count_on_by_what_the_api_server_serves<
+    T: Issuers + Workloads,
+>(
+    bench: &Bench,
+    calls: &T,
+) {
+    let (own, next, url) = (key("own"), key("next"), own_url(&bench.cluster));
+    let retired = async |kid: &str| {
+        let by = Mutation::by(actor_of(HOME));
+        calls.retire_issuer_key(by, dev(), kid.to_owned(), true).await.unwrap().notices
+    };
+    publish(calls, &bench.cluster, &own).await.unwrap();
+    assert_eq!(push(calls, &bench.cluster, &url, &[&own]).await, "ok");
+    // It was the only one that is published, so that the API server's are the source.
+    let notices = retired("own").await;
+    assert!(notices[0].contains("count on") && notices[0].contains("publish it again"), "{notices:?}");
+    assert!(counts(bench, &own).await);
+    // Published again, with one beside it: what the API server shows says nothing.
+    publish(calls, &bench.cluster, &own).await.unwrap();
+    publish(calls, &bench.cluster, &next).await.unwrap();
+    let notices = retired("own").await;
+    assert!(notices[0].contains("count no more"), "{notices:?}");
+    assert!(!counts(bench, &own).await);
+    // Under another name it counts whatever is published under this one.
+    let other = "https://kubernetes.default.svc";
+    assert_eq!(push(calls, &bench.cluster, other, &[&next]).await, "ok");
+    let notices = retired("next").await;
+    assert!(notices[0].contains(other) && !notices[0].contains("publish it again"), "{notices:?}");
+    assert!(!counts(bench, &next).await);
+}
+
 pub(crate) async fn an_issuer_elsewhere_is_described_and_not_served(bench: &Bench, calls: &impl Issuers) {
     let bucket = "https://bucket.example/dev";
     let asked = |issuer_url: &str| PublishIssuerKey {

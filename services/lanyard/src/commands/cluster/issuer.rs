@@ -64,7 +64,8 @@ Examples:
   lanyard cluster issuer retire dev 3vQ0… --early    # its private half was stolen
 
 Tokens that the key signed count no more, here at once and elsewhere within five minutes. Without --early that is refused while such \
-tokens may be in use: until the next key was there for a day.";
+tokens may be in use: until the next key was there for a day. The only key that is published counts on where the API server serves it \
+itself, and the answer says so: of a stolen one publish the next first.";
 
 const EXPORT: &str = "\
 Examples:
