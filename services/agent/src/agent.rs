@@ -13,9 +13,12 @@ use tracing::warn;
 use crate::limits::{Newcomers, Rate, Share};
 use crate::listed::Unlisted;
 use crate::pods::{Directory, Mismatch, Nobody, Peer, Pod, PodWatch};
-use crate::token::{PodToken, TokenError};
+use crate::token::{PodClaims, PodToken, TokenError};
 use crate::upstream::{AuthError, Upstream, UpstreamError};
-use crate::vault::{Answer, Vault};
+use crate::vault::{Answer, Entry, Vault};
+
+/// What is kept of a pod, and what of it can be handed out at once.
+type Kept = (Arc<Entry>, Arc<Answer>);
 
 /// Most lines of audit a second, of either kind: a pod that knocks as fast as it can fills no disk.
 const AUDIT_LINES: Rate = match (std::num::NonZeroU32::new(50), std::num::NonZeroU32::new(200)) {
@@ -233,8 +236,11 @@ impl<U: Upstream> Agent<U> {
         }
         let now = self.clock.now();
         let digest = TokenDigest::of(text);
-        if let Some(kept) = self.kept(&digest, peer, now)? {
-            return Ok((kept, Outcome::Kept));
+        if let Some((entry, kept)) = self.kept(&digest, peer, now)? {
+            if !entry.is_in_doubt(&kept, now) {
+                return Ok((kept, Outcome::Kept));
+            }
+            return Box::pin(self.asked_anew(&entry, kept, peer)).await;
         }
         // On the heap, for most answers need none of it.
         Box::pin(self.asked_for(text, digest, peer, now)).await
@@ -258,21 +264,40 @@ impl<U: Upstream> Agent<U> {
             checked.inspect_err(|mismatch| self.audit_mismatch(&token, *mismatch, peer))?;
         }
         // It was kept all the while, where only the list of pods was not new enough.
-        if let Some(answer) = self.vault.find(&digest).and_then(|entry| entry.answer(now)) {
-            return Ok((answer, Outcome::Kept));
+        if let Some(entry) = self.vault.find(&digest)
+            && let Some(kept) = entry.answer(now)
+        {
+            if !entry.is_in_doubt(&kept, now) {
+                return Ok((kept, Outcome::Kept));
+            }
+            return self.asked_anew(&entry, kept, peer).await;
         }
         let fetched = self.vault.fetch(&token).await;
-        let answer = fetched.inspect_err(|error| self.audit_upstream(&token, error, peer))?;
+        let answer =
+            fetched.inspect_err(|error| self.audit_upstream(&digest, token.claims(), error, peer))?;
         Ok((answer, Outcome::Fetched))
     }
 
-    /// What is kept for a token, if it can be handed out at once: nothing is asked, and next to nothing done.
-    fn kept(
+    /// What is kept, after the other side was asked about it: what comes is handed out instead, and a refusal counts. Where neither comes in
+    /// time, what is kept is good for now.
+    async fn asked_anew(
         &self,
-        digest: &TokenDigest,
+        entry: &Entry,
+        kept: Arc<Answer>,
         peer: Peer,
-        now: OffsetDateTime,
-    ) -> Result<Option<Arc<Answer>>, Refusal> {
+    ) -> Result<(Arc<Answer>, Outcome), Refusal> {
+        match self.vault.asked_anew(entry).await {
+            Some(Ok(answer)) => Ok((answer, Outcome::Fetched)),
+            Some(Err(error)) if error.is_final() => {
+                self.audit_upstream(&entry.digest(), entry.claims(), &error, peer);
+                Err(error.into())
+            }
+            Some(Err(_)) | None => Ok((kept, Outcome::Kept)),
+        }
+    }
+
+    /// What is kept for a token, if it is this pod's and good: nothing is asked, and next to nothing done.
+    fn kept(&self, digest: &TokenDigest, peer: Peer, now: OffsetDateTime) -> Result<Option<Kept>, Refusal> {
         let Some(entry) = self.vault.find(digest) else { return Ok(None) };
         let life = entry.claims().life.check(now);
         life.inspect_err(|error| tell_of_token(&self.door_audit, digest, *error, peer))?;
@@ -283,7 +308,7 @@ impl<U: Upstream> Agent<U> {
         if !entry.is_within_share() {
             return Err(Refusal::Limited);
         }
-        Ok(entry.answer(now))
+        Ok(entry.answer(now).map(|answer| (entry, answer)))
     }
 
     /// The one running pod that a request came from, told by its address alone. By a list that was asked for since: an address may have
@@ -355,11 +380,10 @@ impl<U: Upstream> Agent<U> {
         }
     }
 
-    fn audit_upstream(&self, token: &PodToken, error: &UpstreamError, peer: Peer) {
+    fn audit_upstream(&self, digest: &TokenDigest, claims: &PodClaims, error: &UpstreamError, peer: Peer) {
         if self.audit.take() {
-            let claims = token.claims();
             warn!(
-                token.sha256 = %token.digest(), peer.address = %peer.address, reason.code = error.reason_code(),
+                token.sha256 = %digest, peer.address = %peer.address, reason.code = error.reason_code(),
                 pod.uid = claims.pod_uid.as_deref().unwrap_or_default(),
                 pod.namespace = claims.namespace,
                 pod.service_account = claims.service_account,

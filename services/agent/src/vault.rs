@@ -8,7 +8,7 @@
 //! has its place only once credentials came for it: made-up ones take none.
 //!
 //! **What a hub made itself it may have ended.** Of such credentials it is asked every few minutes while they are in use, beside who asks: what
-//! comes takes their place, and a refusal takes them away.
+//! comes takes their place, and a refusal takes them away. Who asks for those that nobody has used for longer waits for the hub's word.
 
 mod flight;
 mod renewal;
@@ -41,6 +41,11 @@ use shelf::Shelf;
 pub const LIFE_MIN: Duration = Duration::seconds(15);
 /// When the credentials of a token are due of which the pod has a newer one.
 const NEVER: i64 = i64::MAX;
+/// Credentials of a hub's own making about which it was not asked for so long are handed out after it was: nobody has used them meanwhile, or
+/// there was no turn for the question that is due a minute before.
+const IN_DOUBT_AFTER: Duration = Duration::minutes(6);
+/// How long who asks waits for that: SDKs give up after a second at the earliest.
+const IN_DOUBT_WAIT: std::time::Duration = std::time::Duration::from_millis(500);
 /// Most questions that are under way to the other side at once.
 const FETCHES_MAX: usize = 32;
 
@@ -163,6 +168,20 @@ impl Entry {
         answer.is_good(now).then(|| Arc::clone(&answer))
     }
 
+    /// Whether the hub that made these credentials of the entry itself may have ended them long ago, for it was not asked since.
+    #[must_use]
+    pub fn is_in_doubt(&self, answer: &Answer, now: OffsetDateTime) -> bool {
+        let known_until =
+            self.asked_at.load(Ordering::Relaxed).saturating_add(IN_DOUBT_AFTER.whole_seconds());
+        answer.is_of_hub && known_until <= now.unix_timestamp()
+    }
+
+    /// The hash of its token.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        self.token.digest()
+    }
+
     fn is_due(&self, now: OffsetDateTime) -> bool {
         self.renew_at.load(Ordering::Relaxed) <= now.unix_timestamp()
     }
@@ -237,6 +256,11 @@ impl<U: Upstream> Vault<U> {
             fetched
         };
         self.flights.join(digest, fetch).await
+    }
+
+    /// What comes of asking about an entry now; none where that takes longer than who wants to know has time. The question goes on then.
+    pub async fn asked_anew(self: &Arc<Self>, entry: &Entry) -> Option<Result<Arc<Answer>, UpstreamError>> {
+        tokio::time::timeout(IN_DOUBT_WAIT, self.fetch(&entry.token)).await.ok()
     }
 
     async fn ask(&self, token: &PodToken) -> Result<Arc<Answer>, UpstreamError> {

@@ -58,9 +58,15 @@ fn world_with(answers: &[Result<time::Duration, AuthError>], limits: Limits) -> 
 }
 
 fn world_of(answers: &[Result<time::Duration, AuthError>], limits: Limits, pod_rate: Rate) -> World {
-    let (clock, kubelet) = (TestClock::new(NOW), Arc::new(Kubelet::default()));
+    let clock = TestClock::new(NOW);
+    let upstream = Scripted::new(&clock, answers);
+    world_before(upstream, clock, limits, pod_rate)
+}
+
+fn world_before(upstream: Scripted, clock: TestClock, limits: Limits, pod_rate: Rate) -> World {
+    let kubelet = Arc::new(Kubelet::default());
     let pod_options = crate::vault::VaultOptions { pod_rate, entries_max: 100, ..options() };
-    let vault = Vault::new(Scripted::new(&clock, answers), Arc::new(clock.clone()), pod_options);
+    let vault = Vault::new(upstream, Arc::new(clock.clone()), pod_options);
     let asked = Arc::clone(&kubelet);
     let source = move || std::future::ready(asked.list());
     let pods = Arc::new(PodWatch::of(source, WatchOptions::default()));
@@ -103,6 +109,32 @@ async fn a_pod_gets_its_own_and_gets_them_again_without_a_question() {
         assert!(Arc::ptr_eq(&first, &world.ask(&token("pod-1"), "10.88.0.5").await.unwrap()));
     }
     assert_eq!((world.vends(), world.kubelet.asked.load(Ordering::SeqCst)), (1, lists));
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_20_of_what_the_hub_made_and_nobody_has_used_for_long_it_is_asked_before_it_is_handed_out() {
+    let clock = TestClock::new(NOW);
+    let script = [SIX_HOURS, SIX_HOURS, Err(AuthError::ServiceUnavailable), Err(AuthError::AccessDenied)];
+    let upstream = Scripted::new(&clock, &script).of_hub();
+    let world = world_before(upstream, clock, LIMITS, generous());
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    let ask = async || world.ask(&token("pod-1"), "10.88.0.5").await;
+    let first = ask().await.unwrap();
+    world.clock.advance(time::Duration::minutes(5));
+    assert!(Arc::ptr_eq(&first, &ask().await.unwrap()), "till then it is asked beside who asks");
+    world.clock.advance(time::Duration::minutes(10));
+    let second = ask().await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &second), "those of before may have ended");
+    assert!(Arc::ptr_eq(&second, &ask().await.unwrap()));
+    assert_eq!(world.vends(), 2);
+    world.clock.advance(time::Duration::minutes(10));
+    for _ in 0..2 {
+        assert!(Arc::ptr_eq(&second, &ask().await.unwrap()), "while the hub is away they are served");
+    }
+    assert_eq!(world.vends(), 3, "and it is not asked each time");
+    world.clock.advance(time::Duration::minutes(10));
+    assert_eq!(ask().await.unwrap_err().status(), 400, "the hub refuses");
+    assert!(world.vault.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ impl Scripted {
     }
 
     /// A hub that makes sessions itself.
-    fn of_hub(self) -> Self {
+    pub(crate) fn of_hub(self) -> Self {
         Self { key: "LSIAEXAMPLEEXAMPLE01", ..self }
     }
 
