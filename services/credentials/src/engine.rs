@@ -4,11 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration as StdDuration,
 };
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
+    authn::accounts::IamRole,
     credentials::{
         AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, ExchangeCallerIdentity, ExchangedSession,
         RoleSession, SessionCredentials, Sessions, WebIdentitySession,
@@ -251,6 +253,26 @@ impl Credentials {
         moment.replace_nanosecond(0).unwrap_or(moment)
     }
 
+    /// How long until a session of a role outlives the last revocation of the role's sessions; none where one that is made at that moment
+    /// does. They count whole seconds, so that one of the second of the revocation cannot be told from those before it, and is refused
+    /// wherever it is used.
+    pub(crate) fn until_past_revocation(role: &IamRole, moment: OffsetDateTime) -> Option<StdDuration> {
+        let revoked = role.revoked_before.filter(|revoked| Self::issued_at(moment) <= *revoked)?;
+        Some((Self::issued_at(revoked) + Duration::SECOND - moment).unsigned_abs())
+    }
+
+    /// Whether a session of a role that is made now is of use. Whoever asks again in the next second gets one; an SDK does, and would keep
+    /// one that is refused until its end.
+    pub(crate) fn is_past_revocation(&self, role: &IamRole) -> Result<(), Fault> {
+        match Self::until_past_revocation(role, self.now()) {
+            None => Ok(()),
+            retry_after => {
+                let part = "the role, in the second in which its sessions are revoked,".into();
+                Err(Fault::Throttled { part, retry_after })
+            }
+        }
+    }
+
     /// Mints a session for which everything is settled.
     pub(crate) fn mint(&self, making: Making) -> Result<(SessionCredentials, SessionClaims, u8), CallError> {
         let issued_at = Self::issued_at(self.inner.clock.now());
@@ -333,6 +355,7 @@ impl Sessions for Credentials {
         let role = snapshot.role(&name).map(|view| &view.role);
         let role = role.filter(|role| role.path == path && role.name == name).ok_or_else(refused)?;
         self.unblocked(&arn, &query.session_name).await?;
+        self.is_past_revocation(role)?;
         // A user's own session is no role session (IAM: role chaining).
         let is_chained = lineage.chain_depth > 0;
         let (tags, transitive_keys) =

@@ -128,6 +128,7 @@ impl Credentials {
         };
         let cluster = self.cluster_of_issuer(&view.provider.issuer_url).await?;
         self.unblocked_for(&asked, cluster.as_deref()).await?;
+        self.is_past_revocation(&role.role)?;
         let seconds = rules::duration(query.duration_seconds, role.role.session_seconds_max, false)?;
         let (tags, transitive_keys) =
             rules::tags(&said.tags, &said.transitive_tag_keys, &Default::default()).map_err(in_token)?;

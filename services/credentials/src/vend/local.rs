@@ -10,7 +10,7 @@ use lanyard_iam::{
     Ancestor, ConditionKeys, PrincipalArn, PrincipalId, PrincipalKind, RequestContext,
     policy::{Evaluation, Lack, NearMiss, TrustCaller, evaluate_assume_role},
 };
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::source::{CredentialSource, Decided, SourceError, Sourced, TargetHop};
 use crate::{
@@ -135,16 +135,12 @@ impl LocalSource {
     }
 }
 
-/// Whether a session that is made now outlives the last revocation of the role's sessions. They count whole seconds, so that one of the second
-/// of the revocation cannot be told from those before it and is refused wherever it is used: the pod asks again in the next second, and gets
-/// none till then that would be kept for it.
+/// Whether a session that is made now outlives the last revocation of the role's sessions: else the pod asks again in the next second, and
+/// gets none till then that would be kept for it.
 fn is_past_revocation(of: &Found, now: OffsetDateTime) -> Result<(), SourceError> {
-    match of.role.role.revoked_before {
-        Some(moment) if Credentials::issued_at(now) <= moment => {
-            let from = Credentials::issued_at(moment) + Duration::SECOND;
-            Err(SourceError::Throttled { retry_after: Some((from - now).unsigned_abs()) })
-        }
-        _ => Ok(()),
+    match Credentials::until_past_revocation(&of.role.role, now) {
+        None => Ok(()),
+        retry_after => Err(SourceError::Throttled { retry_after }),
     }
 }
 

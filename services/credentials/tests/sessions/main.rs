@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use self::opener::session_opener;
 use lanyard_api::{
-    Actor, ActorKind, Authority, BlockId, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
+    Actor, ActorKind, Authority, BlockId, CallError, Fault, Lineage, Mutation, Scope, SignatureUse, Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
     mapping::{Block, BlockTarget},
@@ -51,24 +51,26 @@ async fn hub(database: &TestDatabase) -> Hub<Credentials> {
     })
     .await
     .unwrap();
-    tx.insert(&IamRole {
-        account,
+    tx.insert(&role(None)).await.unwrap();
+    tx.commit_unrecorded().await.unwrap();
+    let sessions = Credentials::new(&store, CredentialsConfig::default()).unwrap();
+    Hub { store, sessions }
+}
+
+fn role(revoked_before: Option<OffsetDateTime>) -> IamRole {
+    IamRole {
+        account: ACCOUNT.parse().unwrap(),
         path: "/team/".to_owned(),
         name: "dev".to_owned(),
         principal_id: "AROAAAAAAAAAAAAAAAAAA".to_owned(),
         trust_policy: "{}".to_owned(),
         trusted_ids: Default::default(),
         session_seconds_max: 7_200,
-        revoked_before: None,
+        revoked_before,
         tags: BTreeMap::new(),
         description: String::new(),
-        created_at: now,
-    })
-    .await
-    .unwrap();
-    tx.commit_unrecorded().await.unwrap();
-    let sessions = Credentials::new(&store, CredentialsConfig::default()).unwrap();
-    Hub { store, sessions }
+        created_at: OffsetDateTime::now_utc(),
+    }
 }
 
 fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
@@ -122,6 +124,7 @@ suite! {
     a_chained_session_names_the_key_of_the_session_before,
     a_source_identity_goes_down_the_chain_and_is_told_of_each_session,
     immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume_role,
+    immunity_20_no_session_is_made_that_a_revocation_of_this_second_has_ended,
     a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user,
     immunity_32_a_signature_makes_one_users_session,
 }
@@ -263,6 +266,20 @@ async fn immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume
             tx.delete::<Block>(scope, &block.id.to_string()).await.unwrap().unwrap();
             tx.commit_unrecorded().await.unwrap();
         }
+    }
+}
+
+async fn immunity_20_no_session_is_made_that_a_revocation_of_this_second_has_ended<S: Sessions>(hub: Hub<S>) {
+    let (now, minute) = (OffsetDateTime::now_utc(), time::Duration::MINUTE);
+    for (revoked_before, is_made) in [(now + minute, false), (now - minute, true)] {
+        let scope = Scope::Account(ACCOUNT.parse().unwrap());
+        let mut tx = hub.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.put(&role(Some(revoked_before))).await.unwrap();
+        tx.commit_unrecorded().await.unwrap();
+        let answer = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await;
+        let has_to_wait =
+            matches!(&answer, Err(CallError::Fault(Fault::Throttled { retry_after: Some(_), .. })));
+        assert_eq!((has_to_wait, answer.is_ok()), (!is_made, is_made), "{answer:?}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! IRSA where the hub serves the cluster's issuer: a role that trusts it, and a pod's token.
 
 use lanyard_api::{
-    CallError, Mutation, OidcProviderId,
-    authn::oidc_providers::OidcProvider,
+    CallError, Fault, Mutation, OidcProviderId, Scope,
+    authn::{accounts::IamRole, oidc_providers::OidcProvider},
     credentials::{
         AssumeRoleWithWebIdentity, Issuers as _, PublishIssuerKey, SessionCredentials, Sessions as _,
         WebIdentityRefusal, WebIdentitySession,
@@ -12,6 +12,7 @@ use lanyard_iam::Ancestor;
 use lanyard_oidc::{Algorithm, stand_in::SigningKey};
 use lanyard_store::test_support::TestDatabase;
 use serde_json::json;
+use time::Duration;
 
 use crate::bench::*;
 
@@ -19,6 +20,7 @@ const SUBJECT: &str = "system:serviceaccount:team-a:bot";
 
 lanyard_store::on_each_store!(
     immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from_the_cluster,
+    immunity_20_no_session_is_given_that_a_revocation_of_this_second_has_ended,
 );
 
 /// A hub that serves the issuer of `dev`, with the role `web` that trusts it.
@@ -90,4 +92,17 @@ async fn immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from
     irsa.bench.delete(&irsa.bench.cluster).await;
     let Err(CallError::Denied(denial)) = irsa.ask().await else { panic!("its cluster is gone") };
     assert_eq!(denial.code, WebIdentityRefusal::InvalidToken.code());
+}
+
+async fn immunity_20_no_session_is_given_that_a_revocation_of_this_second_has_ended(database: TestDatabase) {
+    let irsa = Irsa::new(&database).await;
+    let bench = &irsa.bench;
+    bench.clock.advance(Duration::milliseconds(300));
+    let stored: IamRole = bench.stored(Scope::Account(account(HOME)), "web").await;
+    put(&bench.store, &IamRole { revoked_before: Some(bench.clock_now()), ..stored }).await;
+    let answer = irsa.ask().await;
+    let has_to_wait = matches!(&answer, Err(CallError::Fault(Fault::Throttled { retry_after: Some(_), .. })));
+    assert!(has_to_wait, "an SDK would keep it: {answer:?}");
+    bench.clock.advance(Duration::milliseconds(700));
+    irsa.ask().await.unwrap();
 }
