@@ -86,6 +86,8 @@ struct Inner {
 struct RoleBuckets {
     /// By role.
     each: Buckets<String>,
+    /// By role, what is its own.
+    own: Buckets<String>,
     /// By host.
     all: Buckets<String>,
 }
@@ -94,6 +96,8 @@ struct RoleBuckets {
 const HOSTS_MAX: usize = 512;
 /// Roles whose limits are remembered.
 const ROLES_MAX: usize = 16_384;
+/// Roles that have a part of their own at once: those that were asked for within the last seconds.
+const ROLES_GUARANTEED_MAX: usize = 400;
 
 impl AwsClient {
     /// A client for the partition of `region`, whose own STS it asks. Of `http` the resolver's overrides and the roots are
@@ -141,6 +145,7 @@ impl AwsClient {
             buckets: Buckets::new(calls.endpoint, HOSTS_MAX),
             roles: RoleBuckets {
                 each: Buckets::new(calls.role, ROLES_MAX),
+                own: Buckets::new(calls.role_guaranteed, ROLES_GUARANTEED_MAX),
                 all: Buckets::new(calls.roles, HOSTS_MAX),
             },
             breakers: [Service::StsAsHub, Service::StsForPods, Service::Iam, Service::Ec2, Service::Kms]

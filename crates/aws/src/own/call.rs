@@ -241,10 +241,12 @@ impl AwsClient {
         }
         let taken = match &call.role {
             None => self.inner.buckets.take((call.api.service, host()), now),
-            // The role's share first: what it is refused is not counted against all.
+            // The role's share first: what it is refused is not counted against all, nor is what it has for itself.
             Some(role) => {
                 let roles = &self.inner.roles;
-                roles.each.take(role.clone(), now).and_then(|()| roles.all.take(host(), now))
+                let of_all = |_| roles.all.take(host(), now);
+                let taken = roles.each.take(role.clone(), now);
+                taken.and_then(|()| roles.own.take(role.clone(), now).or_else(of_all))
             }
         };
         taken.err().map(|retry_after| AwsFault::Limited { host: host(), retry_after })

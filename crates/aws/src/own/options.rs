@@ -87,6 +87,9 @@ pub struct CallOptions {
     pub roles: Quota,
     /// Of these for each role.
     pub role: Quota,
+    /// What of that each role has for itself, whatever others use: it is not taken out of `roles`. 400 roles have it at once, so that all
+    /// together stay below what STS lets an account have.
+    pub role_guaranteed: Quota,
     /// When an endpoint counts as down: `principals_min` faults, with no answer in between.
     pub breaker: BreakerOptions,
 }
@@ -102,6 +105,7 @@ impl Default for CallOptions {
             endpoint: Quota { per_second: 10, burst: 20 },
             roles: Quota { per_second: 100, burst: 200 },
             role: Quota { per_second: 20, burst: 50 },
+            role_guaranteed: Quota { per_second: 1, burst: 2 },
             breaker: BreakerOptions::default(),
         }
     }

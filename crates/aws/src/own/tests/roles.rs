@@ -232,6 +232,26 @@ async fn immunity_28_a_role_has_its_own_share_and_opens_no_breaker_alone() {
 }
 
 #[tokio::test]
+async fn immunity_28_whatever_others_use_of_sts_a_role_has_a_part_of_its_own() {
+    let mut options = quick();
+    options.calls.roles = Quota { per_second: 1, burst: 3 };
+    options.calls.role = Quota { per_second: 100, burst: 100 };
+    let (stand_in, client) = start(&options).await;
+    let quiet = "arn:aws:iam::444455556666:role/quiet";
+    for role in [APP, quiet] {
+        stand_in.add_role(role, demanding());
+    }
+    let mut limited = 0;
+    for _ in 0..30 {
+        let answer = question().ask(&client, AssumedBy::Hub).await;
+        limited += usize::from(matches!(answer, Err(AwsFault::Limited { .. })));
+    }
+    assert!(limited > 0, "what all share is used up");
+    let quiet = Question { role: PrincipalArn::parse(quiet).unwrap(), ..question() };
+    quiet.ask(&client, AssumedBy::Hub).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_hub_knows_whom_a_role_has_to_trust_and_how_long_its_sessions_may_be() {
     let (stand_in, client) = start(&quick()).await;
     let pathless = PrincipalArn::parse(&format!("arn:aws:iam::{OWN}:role/hub")).unwrap();
