@@ -133,21 +133,14 @@ impl Credentials {
         let basis = Basis { accounts: self.accounts_of(&association).await?, association };
         let of = Of { cluster: cluster.uid, association: basis.association.id.clone(), pod };
         let cache = &self.vending().cache;
-        if let Some(refusal) = self.blocked(&cluster, &basis.association, None).await? {
-            cache.forget(&of);
-            return Err(refusal);
-        }
-        self.forget_blocked(&cluster, &of, &basis).await?;
+        let kept = self.unblocked_of(&cluster, &of, &basis.association).await?;
         let vend = self.vend(&cluster, &of.pod, &basis, revision, now);
         let vended = cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
-        // A block may have been made while AWS was asked, which looks at none.
-        match self.blocked(&cluster, &basis.association, Some(&vended.sourced)).await? {
-            Some(refusal) => {
-                cache.forget(&of);
-                Err(refusal)
-            }
-            None => Ok(answer(&cluster, &of, &vended, unconfirmed)),
+        // What is kept was looked at right now.
+        if kept.is_none_or(|kept| !Arc::ptr_eq(&kept, &vended)) {
+            self.still_unblocked(&cluster, &of, &vended).await?;
         }
+        Ok(answer(&cluster, &of, &vended, unconfirmed))
     }
 
     /// The association that is for a pod, and the revision of the cluster that it is true of.

@@ -1,5 +1,7 @@
 //! Nobody whom a block stops is vended to, whoever gives the credentials, and nothing that was vended before is given again.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Authority, BlockId, CallError,
     credentials::{PodIdentityAssociation, VendRefusal},
@@ -8,7 +10,7 @@ use lanyard_api::{
 use lanyard_iam::PrincipalArn;
 
 use super::{
-    cache::{Basis, Of, Vended},
+    cache::{Of, Vended},
     source::Sourced,
 };
 use crate::{
@@ -17,48 +19,84 @@ use crate::{
 };
 
 impl Credentials {
-    /// The refusal where a block of the hub, of the cluster, of its account or of the accounts of the roles stops one of the association's
-    /// roles, or their session of which `vended` is; none where none does.
-    pub(super) async fn blocked(
-        &self,
-        cluster: &Cluster,
-        association: &PodIdentityAssociation,
-        vended: Option<&Sourced>,
-    ) -> Result<Option<CallError>, CallError> {
-        let target = association.target_role_arn.as_ref();
-        let of_target = target.map_or(association.role_arn.account, |role| role.account);
-        let standing = self.standing(&[association.role_arn.account, of_target], Some(cluster)).await?;
-        let session_name = vended.and_then(|vended| vended.user.arn.rsplit('/').next());
-        let of_session = || {
-            let vended = vended?;
-            let block = standing.on_key(&vended.credentials.access_key_id)?;
-            Some((block, &vended.role_arn))
-        };
-        let roles = [Some(&association.role_arn), target];
-        let found = roles
-            .into_iter()
-            .flatten()
-            .find_map(|role| on_role(&standing, association, role, session_name).map(|block| (block, role)));
-        let found = found.or_else(of_session);
-        Ok(found.map(|(block, role)| VendRefusal::AccessDenied.because(stopped(block, role))))
-    }
-
-    /// Lets go of what a pod was vended where its session or its key is blocked: the pod gets another one.
-    pub(super) async fn forget_blocked(
+    /// What a pod was vended, if it has something that no block stops. Where its session or its key is blocked it is let go, and the pod gets
+    /// another one.
+    ///
+    /// # Errors
+    /// The refusal where a block stops one of the association's roles, or their account: then nothing is kept either.
+    pub(super) async fn unblocked_of(
         &self,
         cluster: &Cluster,
         of: &Of,
-        basis: &Basis,
-    ) -> Result<(), CallError> {
+        association: &PodIdentityAssociation,
+    ) -> Result<Option<Arc<Vended>>, CallError> {
         let cache = &self.vending().cache;
-        if let Some(kept) = cache.kept(of) {
-            let Vended { sourced, .. } = &*kept;
-            if self.blocked(cluster, &basis.association, Some(sourced)).await?.is_some() {
-                cache.forget(of);
-            }
+        let standing = self.standing_in(cluster, association).await?;
+        if let Some(refusal) = refusal(&standing, association, None) {
+            cache.forget(of);
+            return Err(refusal);
         }
-        Ok(())
+        match cache.kept(of) {
+            Some(kept) if refusal(&standing, association, Some(&kept.sourced)).is_some() => {
+                cache.forget(of);
+                Ok(None)
+            }
+            kept => Ok(kept),
+        }
     }
+
+    /// Whether no block stops what was vended just now: one may have been made while AWS was asked, which looks at none.
+    ///
+    /// # Errors
+    /// The refusal; then it is let go.
+    pub(super) async fn still_unblocked(
+        &self,
+        cluster: &Cluster,
+        of: &Of,
+        vended: &Vended,
+    ) -> Result<(), CallError> {
+        let association = vended.association();
+        let standing = self.standing_in(cluster, association).await?;
+        match refusal(&standing, association, Some(&vended.sourced)) {
+            Some(refusal) => {
+                self.vending().cache.forget(of);
+                Err(refusal)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The blocks of the hub, of the cluster, of its account and of the accounts of an association's roles.
+    async fn standing_in(
+        &self,
+        cluster: &Cluster,
+        association: &PodIdentityAssociation,
+    ) -> Result<Standing, CallError> {
+        let target = association.target_role_arn.as_ref();
+        let of_target = target.map_or(association.role_arn.account, |role| role.account);
+        self.standing(&[association.role_arn.account, of_target], Some(cluster)).await
+    }
+}
+
+/// The refusal where a block stops one of the association's roles, or their session of which `vended` is; none where none does.
+fn refusal(
+    standing: &Standing,
+    association: &PodIdentityAssociation,
+    vended: Option<&Sourced>,
+) -> Option<CallError> {
+    let session_name = vended.and_then(|vended| vended.user.arn.rsplit('/').next());
+    let of_session = || {
+        let vended = vended?;
+        let block = standing.on_key(&vended.credentials.access_key_id)?;
+        Some((block, &vended.role_arn))
+    };
+    let roles = [Some(&association.role_arn), association.target_role_arn.as_ref()];
+    let found = roles
+        .into_iter()
+        .flatten()
+        .find_map(|role| on_role(standing, association, role, session_name).map(|block| (block, role)));
+    let (block, role) = found.or_else(of_session)?;
+    Some(VendRefusal::AccessDenied.because(stopped(block, role)))
 }
 
 /// The block on a role. The authority that gives the first role's sessions gives the target role's too, though nobody has registered its
