@@ -245,6 +245,10 @@ fn explained(
 ) -> String {
     let (kind, name) = (owner.kind(), owner.name());
     let whose = format!("{kind} `{name}`");
+    let others = format!(
+        "whoever manages account {} sees them by `lanyard iam policy list --{kind} {name}`",
+        caller.account
+    );
     match outcome {
         Outcome::Listed if policies.is_empty() => {
             format!(
@@ -262,9 +266,7 @@ fn explained(
         Outcome::NotAllowed => {
             let (operation, _) = operation(owner);
             format!(
-                "which policies {whose} has they may not ask: `iam:{operation}` is not allowed to them; whoever manages account {} sees \
-                 them by `lanyard iam policy list --{kind} {name}`",
-                caller.account
+                "which policies {whose} has they may not ask: `iam:{operation}` is not allowed to them; {others}"
             )
         }
         Outcome::Exchanged => format!(
@@ -274,13 +276,13 @@ fn explained(
         ),
         Outcome::NoAnswer => {
             format!(
-                "which policies {whose} has is not known: {}; that is no refusal",
+                "which policies {whose} has is not known: {}; that is no refusal, and {others}",
                 why.unwrap_or("there is no answer")
             )
         }
         Outcome::NotAsked => format!(
             "nobody was asked which policies {whose} has, for nothing here says where the hub's IAM is: name its AWS wire in \
-             AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_IAM"
+             AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_IAM; and {others}"
         ),
     }
 }
@@ -366,7 +368,11 @@ mod tests {
             (Outcome::NotAllowed, &[], "may not ask: `iam:ListRolePolicies` is not allowed to them"),
             (Outcome::Exchanged, &[], "the policies of `arn:aws:iam::111122223333:role/dev` say what"),
             (Outcome::NoAnswer, &[], "is not known: away; that is no refusal"),
-            (Outcome::NotAsked, &[], "AWS_ENDPOINT_URL_IAM"),
+            (
+                Outcome::NotAsked,
+                &[],
+                "AWS_ENDPOINT_URL_IAM; and whoever manages account 111122223333 sees them by `lanyard iam policy list --role dev`",
+            ),
         ];
         for (outcome, policies, part) in cases {
             let told = words(outcome, policies);
