@@ -1,6 +1,7 @@
 //! How long a pod's credentials of AWS live: the least of what was decided, what the role allows, and one hour where a role session
 //! assumes the role.
 
+use lanyard_aws::AwsFault;
 use lanyard_iam::PrincipalArn;
 use time::{Duration, OffsetDateTime};
 
@@ -13,6 +14,8 @@ const POD_SECONDS_MAX: u32 = 6 * 3_600;
 const EVERY_ROLE_SECONDS: u32 = 3_600;
 /// How long what is known of a role's longest session counts.
 const REMEMBERED: Duration = Duration::HOUR;
+/// The same where IAM had no time for the question: many roles are asked about at once when a hub has started.
+const REMEMBERED_BUSY: Duration = Duration::MINUTE;
 
 /// A role's longest session, as far as that is known.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +45,28 @@ impl Road {
         if let Some(learned) = self.inner.seconds_max.get(&key).filter(|learned| learned.until > now) {
             return learned.seconds_max;
         }
-        let seconds_max = self.aws().role_session_seconds_max(role).await.ok();
-        self.inner.seconds_max.insert(key, Learned { seconds_max, until: now + REMEMBERED });
+        let told = self.aws().role_session_seconds_max(role).await;
+        let remembered = match &told {
+            // These come at once. Whoever cannot reach IAM at all waits for that, and so not each minute.
+            Err(
+                AwsFault::Limited { .. }
+                | AwsFault::Throttled { .. }
+                | AwsFault::BreakerOpen { .. }
+                | AwsFault::ServerError { .. },
+            ) => REMEMBERED_BUSY,
+            Ok(_) | Err(_) => REMEMBERED,
+        };
+        let seconds_max = told.ok();
+        self.inner.seconds_max.insert(key, Learned { seconds_max, until: now + remembered });
         seconds_max
     }
 
-    /// STS found a session too long, and IAM does not tell how long it may be: every role allows an hour.
+    /// STS found a session too long, and IAM does not tell how long it may be: every role allows an hour. IAM is asked again when it would
+    /// have been.
     pub(super) fn learn_shortest(&self, role: &PrincipalArn, now: OffsetDateTime) -> u32 {
-        let learned = Learned { seconds_max: Some(EVERY_ROLE_SECONDS), until: now + REMEMBERED };
-        self.inner.seconds_max.insert(role.to_string(), learned);
+        let key = role.to_string();
+        let until = self.inner.seconds_max.get(&key).map_or(now + REMEMBERED, |learned| learned.until);
+        self.inner.seconds_max.insert(key, Learned { seconds_max: Some(EVERY_ROLE_SECONDS), until });
         EVERY_ROLE_SECONDS
     }
 }

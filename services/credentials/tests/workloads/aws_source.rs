@@ -20,6 +20,7 @@ lanyard_store::on_each_store!(
     the_hubs_principal_names_its_external_id_and_gets_an_hour_where_it_is_a_session,
     the_hub_signs_for_the_issuer_what_aws_verifies_by_the_published_keys,
     a_session_is_as_long_as_the_role_allows_whether_iam_tells_it_or_not,
+    an_iam_that_had_no_time_is_asked_again_in_a_minute,
     a_target_role_is_assumed_with_a_session_that_is_used_once,
     immunity_50_a_role_of_another_tenant_is_of_no_use_here,
     immunity_50_a_role_that_was_not_tried_when_written_is_before_its_first_use,
@@ -92,6 +93,23 @@ async fn a_session_is_as_long_as_the_role_allows_whether_iam_tells_it_or_not(dat
     road.source().credentials(&asked).await.unwrap();
     assert_eq!(road.last("DurationSeconds"), Some((2 * HOUR).to_string()));
     assert_eq!(road.sts.assumed().len() - before, 1);
+}
+
+async fn an_iam_that_had_no_time_is_asked_again_in_a_minute(database: TestDatabase) {
+    let road = Road::of_user(&database).await;
+    road.sts.add_role(&role_arn(), StandInRole { seconds_max: 2 * HOUR, ..road.role() });
+    road.sts.add_principal(&role_arn(), "AROAAPP");
+    let asked = road.decided(AwsRoad::HubPrincipal);
+    road.sts.behave_at("iam", Behaviour::ServerError);
+    for _ in 0..2 {
+        road.source().credentials(&asked).await.unwrap();
+        assert_eq!(road.last("DurationSeconds"), Some(HOUR.to_string()));
+    }
+    assert_eq!(road.sts.calls_of("iam"), 1, "within the minute it is left alone");
+    road.sts.behave_at("iam", Behaviour::Honest);
+    road.bench.clock.advance(time::Duration::MINUTE);
+    road.source().credentials(&asked).await.unwrap();
+    assert_eq!(road.last("DurationSeconds"), Some((2 * HOUR).to_string()));
 }
 
 async fn a_target_role_is_assumed_with_a_session_that_is_used_once(database: TestDatabase) {
