@@ -36,6 +36,7 @@ use crate::{
     exchange::Exchange,
     issuers::KeyPairs,
     keys::{KeysError, minter},
+    pods::Waits,
     rules,
     sight::fault,
     snapshot::{ClusterModel, WorkloadModel},
@@ -87,6 +88,7 @@ struct Inner {
     associations: Followed<AssociationModel>,
     nodes: Followed<NodeModel>,
     vending: Vending,
+    waits: Waits,
     minter: Keyed<SessionMinter>,
     key_pairs: KeyPairs,
     clock: Arc<dyn Clock>,
@@ -147,6 +149,7 @@ impl Credentials {
             associations: Followed::new(store, AssociationModel, config.clusters_max),
             nodes: Followed::new(store, NodeModel, config.clusters_max),
             vending: Vending::new(&config.vend),
+            waits: Waits::default(),
             minter: Keyed::following(store.keyring(), minter)?,
             key_pairs: KeyPairs::default(),
             clock: Arc::clone(store.clock()),
@@ -205,6 +208,10 @@ impl Credentials {
 
     pub(crate) fn vending(&self) -> &Vending {
         &self.inner.vending
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.inner.waits
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -4,6 +4,7 @@ mod identity;
 mod inject;
 mod patch;
 mod unknown;
+mod waits;
 
 use std::{
     sync::Arc,
@@ -25,6 +26,8 @@ use self::{
     unknown::Unknown,
 };
 use crate::{engine::Credentials, sight::fault};
+
+pub(crate) use waits::Waits;
 
 /// The ServiceAccount of a pod that names none (Kubernetes, ServiceAccount admission).
 const DEFAULT_SERVICE_ACCOUNT: &str = "default";
@@ -78,7 +81,7 @@ impl Pods for Credentials {
 
 impl Credentials {
     /// A ServiceAccount. One that was made a moment ago, with the pod as a rule, is on its way here: it is waited for a little, where the
-    /// cluster is watched at all.
+    /// cluster is watched at all, and not too many of its pods wait already.
     async fn awaited(
         &self,
         cluster: &Cluster,
@@ -87,6 +90,7 @@ impl Credentials {
     ) -> Result<Result<Arc<ServiceAccount>, Unknown>, Fault> {
         let wait = Duration::from_millis(self.config().webhook.service_account_wait_ms);
         let until = Instant::now() + wait;
+        let mut place = None;
         loop {
             let snapshot = self.workloads(cluster.uid).await?;
             if let Some(found) = snapshot.service_account(namespace, name) {
@@ -95,7 +99,8 @@ impl Credentials {
             if !snapshot.is_watched() {
                 return Ok(Err(Unknown::Unwatched(cluster.id.clone())));
             }
-            if Instant::now() >= until {
+            place = place.or_else(|| self.waits().place(cluster.uid));
+            if place.is_none() || Instant::now() >= until {
                 let service_account = format!("{namespace}/{name}");
                 return Ok(Err(Unknown::ServiceAccount { service_account, cluster: cluster.id.clone() }));
             }

@@ -1,3 +1,6 @@
+use std::time::{Duration, Instant};
+
+use futures::future::select_all;
 use lanyard_api::{
     ClusterUid, Mutation,
     credentials::{
@@ -5,9 +8,12 @@ use lanyard_api::{
     },
 };
 use lanyard_oidc::{Algorithm, stand_in::SigningKey};
+use lanyard_store::test_support::TestDatabase;
 use serde_json::{Value, json};
 
 use crate::{bench::*, issuers::documents};
+
+lanyard_store::on_each_store!(immunity_28_pods_of_one_cluster_have_so_many_places_to_wait_and_no_more);
 
 /// A pod of a ServiceAccount in the namespace `n`, as it would be made.
 fn asked(cluster: ClusterUid, service_account: Option<&str>) -> MutatePod {
@@ -114,6 +120,16 @@ pub(crate) async fn a_service_account_that_comes_a_moment_later_is_waited_for<T:
     assert!(variables(&mutation.unwrap()).contains(&"AWS_ROLE_ARN".to_owned()));
     let never = calls.mutate_pod(asked(bench.cluster.uid, Some("never"))).await.unwrap();
     assert_eq!(never, PodMutation::default());
+}
+
+async fn immunity_28_pods_of_one_cluster_have_so_many_places_to_wait_and_no_more(database: TestDatabase) {
+    let bench = Bench::new(&database).await;
+    applies(&bench.engine, &[bot("other", "1")]).await;
+    let never = |_| Box::pin(bench.engine.mutate_pod(asked(bench.cluster.uid, Some("never"))));
+    let began = Instant::now();
+    let (first, _, waiting) = select_all((0..513).map(never)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "one too many has its answer at once");
+    assert_eq!((first.unwrap(), waiting.len()), (PodMutation::default(), 512));
 }
 
 pub(crate) async fn a_namespace_that_asks_for_it_has_no_pod_of_which_nobody_can_say_what_it_should_get<
