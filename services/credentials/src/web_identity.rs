@@ -18,8 +18,8 @@ use lanyard_iam::{
     policy::{TrustCaller, TrustEvaluation, evaluate_trust},
 };
 use lanyard_oidc::{
-    Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, TOKEN_BYTES_MAX, unverified_issuer,
-    verify,
+    Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, ServiceAccountRefusal,
+    TOKEN_BYTES_MAX, unverified_issuer, verify,
 };
 use secrecy::ExposeSecret as _;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -53,6 +53,9 @@ const ALGORITHMS: [Algorithm; 6] = [
 ];
 /// What bearers are told whose issuer would be served here.
 const GONE: &str = "the issuer is a cluster of this hub that has no keys, or is gone";
+/// What bearers are told whose token may be by a key that the hub has not seen yet.
+const NEW_KEY: &str =
+    "the hub does not know the key yet that signed the token: it reads them each minute; try again";
 /// Most characters of what a token says of itself that a refusal repeats.
 const SHOWN_CHARS_MAX: usize = 256;
 
@@ -233,7 +236,7 @@ impl Credentials {
             )));
         }
         let claims = match self.own_issuer(issuer).await? {
-            Some(known) => self.own_claims(known.as_deref(), view, jwt)?,
+            Some(known) => self.own_claims(known.as_deref(), view, (jwt, token))?,
             None => verified_claims(view, jwt).await?,
         };
         let said = Said::of(&claims, &view.provider.client_ids).map_err(|what| refused_token(&what))?;
@@ -260,12 +263,13 @@ impl Credentials {
         Ok(Some(snapshot.issuer_named(issuer_url).cloned()))
     }
 
-    /// The claims of a token of a cluster, by the keys in memory.
+    /// The claims of a token of a cluster, by the keys in memory. Of one that is a moment old and by a key that is not among them nobody can say
+    /// that it is not good: an API server that begins to sign by another key is heard of within the minute.
     fn own_claims(
         &self,
         known: Option<&KnownIssuer>,
         view: &ProviderView,
-        jwt: Jwt<'_>,
+        (jwt, raw): (Jwt<'_>, &str),
     ) -> Result<Claims, CallError> {
         let known = known.ok_or_else(|| refused_token(GONE))?;
         let audiences: Vec<&str> = view.provider.client_ids.iter().map(String::as_str).collect();
@@ -274,25 +278,27 @@ impl Credentials {
             audiences: &audiences,
             algorithms: ALGORITHMS.into_iter().collect(),
         };
-        verify(jwt, &known.jwks, &expected, self.now()).map_err(|refusal| refused(&refusal))
+        let now = self.now();
+        verify(jwt, &known.jwks, &expected, now).map_err(|refusal| {
+            match ServiceAccountRefusal::from(refusal.clone()).may_be_of_a_new_key(raw, now) {
+                true => unavailable(&known.record.issuer_url, NEW_KEY),
+                false => refused(&refusal),
+            }
+        })
     }
 }
 
 async fn verified_claims(view: &ProviderView, jwt: Jwt<'_>) -> Result<Claims, CallError> {
     let issuer = view.provider.issuer_url.as_str();
-    let unavailable = |detail: &'static str| {
-        let part = WebIdentityRefusal::issuer_part(issuer).into();
-        CallError::Fault(Fault::Unavailable { part, detail: detail.into() })
-    };
     let Some(kept) = &view.keys else {
-        return Err(unavailable("it cannot be called as it is configured, see the log"));
+        return Err(unavailable(issuer, "it cannot be called as it is configured, see the log"));
     };
     match kept.provider().verify(jwt, &view.provider.client_ids).await {
         Ok(JwtAnswer::Verified(claims)) => Ok(*claims),
         Ok(JwtAnswer::Refused(refusal)) => Err(refused(&refusal)),
         Err(fault) => {
             tracing::warn!(issuer, reason.code = fault.code(), %fault, "an OIDC issuer's keys are not to be had");
-            Err(unavailable(OidcFault::for_callers(&fault)))
+            Err(unavailable(issuer, OidcFault::for_callers(&fault)))
         }
     }
 }
@@ -355,6 +361,12 @@ fn keys(role: &RoleView, said: &Said, view: &ProviderView, asked: &Asked<'_>) ->
 
 fn refusal(why: WebIdentityRefusal, message: String) -> CallError {
     CallError::Denied(Denial { code: why.code().into(), message })
+}
+
+/// The keys of an issuer are not to be had, which is no refusal of a token.
+fn unavailable(issuer: &str, detail: &'static str) -> CallError {
+    let part = WebIdentityRefusal::issuer_part(issuer).into();
+    CallError::Fault(Fault::Unavailable { part, detail: detail.into() })
 }
 
 fn refused_token(what: &str) -> CallError {

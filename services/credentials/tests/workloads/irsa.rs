@@ -21,12 +21,13 @@ const SUBJECT: &str = "system:serviceaccount:team-a:bot";
 lanyard_store::on_each_store!(
     immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from_the_cluster,
     immunity_20_no_session_is_given_that_a_revocation_of_this_second_has_ended,
+    a_token_by_a_key_that_the_hub_has_not_seen_yet_has_no_answer,
 );
 
 /// A hub that serves the issuer of `dev`, with the role `web` that trusts it.
 pub(crate) struct Irsa {
     pub(crate) bench: Bench,
-    token: String,
+    key: SigningKey,
 }
 
 impl Irsa {
@@ -53,19 +54,24 @@ impl Irsa {
             "Condition": { "StringEquals": { (format!("{name}:sub")): SUBJECT } },
         }] });
         bench.role("web", &trust.to_string()).await;
-        let now = NOON.unix_timestamp();
-        let token = key.mint(&json!({
-            "iss": format!("https://{name}"), "sub": SUBJECT, "aud": ["sts.amazonaws.com"],
-            "iat": now, "nbf": now, "exp": now + 300,
-        }));
-        Self { bench, token }
+        Self { bench, key }
     }
 
     pub(crate) async fn ask(&self) -> Result<WebIdentitySession, CallError> {
+        self.ask_by(&self.key).await
+    }
+
+    /// With a token of noon that this key has signed.
+    async fn ask_by(&self, key: &SigningKey) -> Result<WebIdentitySession, CallError> {
+        let (uid, now) = (self.bench.cluster.uid, NOON.unix_timestamp());
+        let token = key.mint(&json!({
+            "iss": format!("https://hub.example/id/{uid}"), "sub": SUBJECT, "aud": ["sts.amazonaws.com"],
+            "iat": now, "nbf": now, "exp": now + 300,
+        }));
         let query = AssumeRoleWithWebIdentity {
             role_arn: format!("arn:aws:iam::{HOME}:role/web"),
             session_name: "run".to_owned(),
-            web_identity_token: self.token.clone().into(),
+            web_identity_token: token.into(),
             ..AssumeRoleWithWebIdentity::default()
         };
         self.bench.engine.assume_role_with_web_identity(Some("10.0.0.1".parse().unwrap()), query).await
@@ -105,4 +111,17 @@ async fn immunity_20_no_session_is_given_that_a_revocation_of_this_second_has_en
     assert!(has_to_wait, "an SDK would keep it: {answer:?}");
     bench.clock.advance(Duration::milliseconds(700));
     irsa.ask().await.unwrap();
+}
+
+async fn a_token_by_a_key_that_the_hub_has_not_seen_yet_has_no_answer(database: TestDatabase) {
+    let irsa = Irsa::new(&database).await;
+    let next = SigningKey::generate(Algorithm::Es256, "next");
+    let early = irsa.ask_by(&next).await;
+    assert!(matches!(&early, Err(CallError::Fault(Fault::Unavailable { .. }))), "SDKs ask again: {early:?}");
+    irsa.bench.clock.advance(Duration::minutes(4));
+    let Err(CallError::Denied(denial)) = irsa.ask_by(&next).await else { panic!("it would be known by now") };
+    assert_eq!(denial.code, WebIdentityRefusal::InvalidToken.code());
+    let asked = PublishIssuerKey { jwk: next.jwk().to_string(), issuer_url: None };
+    irsa.bench.engine.publish_issuer_key(Mutation::by(actor_of(HOME)), dev(), asked).await.unwrap();
+    irsa.ask_by(&next).await.unwrap();
 }
