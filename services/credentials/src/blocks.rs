@@ -87,6 +87,14 @@ impl Standing {
         self.all().find_map(|blocks| blocks.on(&someone))
     }
 
+    /// The block on an OIDC issuer, or on somebody whom it knows.
+    pub(crate) fn on_web_identity(&self, issuer: &str, subject: &str) -> Option<BlockId> {
+        let of = |blocks: &BlockIndex| {
+            blocks.on_oidc_issuer(issuer).or_else(|| blocks.on_oidc_subject(issuer, subject))
+        };
+        self.all().find_map(of)
+    }
+
     /// The block on a key.
     pub(crate) fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
         self.all().find_map(|blocks| blocks.on_key(key))

@@ -130,7 +130,7 @@ impl Credentials {
             return Err(denied(said));
         };
         let cluster = self.cluster_of_issuer(&view.provider.issuer_url).await?;
-        self.unblocked_for(&asked, cluster.as_deref()).await?;
+        self.unblocked_for(&asked, bearer, cluster.as_deref()).await?;
         self.is_past_revocation(&role.role)?;
         let seconds = rules::duration(query.duration_seconds, role.role.session_seconds_max, false)?;
         let (tags, transitive_keys) =
@@ -181,10 +181,18 @@ impl Credentials {
         clusters.by_uid(uid).cloned().map(Some).ok_or_else(|| refused_token(GONE))
     }
 
-    /// Whether no block stops the role or this session of it: of the hub, of the role's account, and of the cluster whose token it is, with
-    /// its account, where that is known.
-    async fn unblocked_for(&self, asked: &Asked<'_>, cluster: Option<&Cluster>) -> Result<(), CallError> {
+    /// Whether no block stops the bearer, the role or this session of it: of the hub, of the role's account, and of the cluster whose token it
+    /// is, with its account, where that is known.
+    async fn unblocked_for(
+        &self,
+        asked: &Asked<'_>,
+        (issuer, subject): (&str, &str),
+        cluster: Option<&Cluster>,
+    ) -> Result<(), CallError> {
         let standing = self.standing(&[asked.role_arn.account], cluster).await?;
+        if standing.on_web_identity(issuer, subject).is_some() {
+            return Err(blocked("issuer or subject"));
+        }
         let (role, session_name) = (asked.role_arn, Some(asked.session_name));
         match standing.on_role(&Sought { authority: &Authority::Local, role, session_name }) {
             None => Ok(()),

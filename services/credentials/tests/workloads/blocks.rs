@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     bearers::*,
     bench::*,
-    irsa::Irsa,
+    irsa::{Irsa, SUBJECT},
     road::{Road, role_arn},
     vending::{TARGET, with_target},
 };
@@ -160,12 +160,27 @@ async fn immunity_20_a_block_in_a_cluster_stops_irsa_by_the_issuer_that_the_hub_
     let bench = &irsa.bench;
     irsa.ask().await.unwrap();
     let role = principal(Authority::Local, &format!("arn:aws:iam::{HOME}:role/web"));
-    let block = block(&bench.store, Scope::Cluster(bench.cluster.uid), role).await;
-    let Err(CallError::Denied(denial)) = irsa.ask().await else {
-        panic!("it is blocked in the token's cluster")
-    };
-    assert_eq!(denial.code, WebIdentityRefusal::AccessDenied.code());
-    assert!(denial.message.contains(&block.id.to_string()), "{}", denial.message);
-    lift(&bench.store, &block).await;
-    irsa.ask().await.unwrap();
+    let issuer = format!("https://hub.example/id/{}", bench.cluster.uid);
+    let subject =
+        |subject: &str| BlockTarget::OidcSubject { issuer: issuer.clone(), subject: subject.to_owned() };
+    for (target, refused) in [
+        (role, Some(WebIdentityRefusal::AccessDenied)),
+        (subject(SUBJECT), Some(WebIdentityRefusal::RejectedClaim)),
+        (subject("system:serviceaccount:team-a:bot2"), None),
+        (BlockTarget::OidcIssuer { issuer: issuer.clone() }, Some(WebIdentityRefusal::RejectedClaim)),
+    ] {
+        let block = block(&bench.store, Scope::Cluster(bench.cluster.uid), target.clone()).await;
+        match (irsa.ask().await, refused) {
+            (Ok(_), None) => {}
+            (Err(CallError::Denied(denial)), Some(refused)) => {
+                assert_eq!(denial.code, refused.code(), "{target:?}");
+                // Who has blocked the bearer is told to nobody, as at the hub's own blocks.
+                let is_told = denial.message.contains(&block.id.to_string());
+                assert_eq!(is_told, refused == WebIdentityRefusal::AccessDenied, "{}", denial.message);
+            }
+            (answer, _) => panic!("{target:?}: {answer:?}"),
+        }
+        lift(&bench.store, &block).await;
+        irsa.ask().await.unwrap();
+    }
 }

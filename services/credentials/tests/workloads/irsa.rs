@@ -16,7 +16,7 @@ use time::Duration;
 
 use crate::bench::*;
 
-const SUBJECT: &str = "system:serviceaccount:team-a:bot";
+pub(crate) const SUBJECT: &str = "system:serviceaccount:team-a:bot";
 
 lanyard_store::on_each_store!(
     immunity_37_a_session_of_a_token_by_the_issuer_at_the_hub_descends_from_the_cluster,
