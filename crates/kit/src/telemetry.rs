@@ -15,6 +15,7 @@ pub mod request_id;
 mod rpc;
 mod set;
 mod status_class;
+mod test_log;
 pub mod trace;
 
 pub use family::{Counters, Histograms, Label, Labels};
@@ -27,6 +28,7 @@ pub use request_id::RequestId;
 pub use rpc::{Answer, Answering, Call, Calls, Code, ServedCalls, ServedLayer};
 pub use set::{LabelSet, Place, SetCounters, SetGauges, SetHistograms};
 pub use status_class::StatusClass;
+pub use test_log::TestLog;
 pub use trace::{InvalidTraces, TelemetryConfig, TracesConfig};
 
 /// Why a process cannot show itself.

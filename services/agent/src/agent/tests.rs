@@ -5,9 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanyard_kit::TestClock;
+use lanyard_kit::{TestClock, telemetry::TestLog};
 use serde_json::{Value, json};
-use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::listed::{List as _, ListFault};
@@ -395,51 +394,26 @@ async fn a_kept_token_is_held_to_its_times_too() {
     let world = world(&[SIX_HOURS]);
     world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
     world.clock.advance(time::Duration::hours(1));
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
     assert_eq!((refused.status(), refused), (400, Refusal::Token(TokenError::Expired)));
-    log.tells("a token was refused", &["token_expired", "10.88.0.5"]);
+    tells(&log, "a token was refused", &["token_expired", "10.88.0.5"]);
 }
 
-/// The log of a test that runs on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The last line that says this has all of these in it.
-    fn tells(&self, what: &str, parts: &[&str]) {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let line = text.lines().rfind(|line| line.contains(what)).unwrap_or_default();
-        assert!(
-            !line.is_empty() && parts.iter().all(|part| line.contains(part)),
-            "{what}, {parts:?}: {text}"
-        );
-    }
+/// The last line that says this has all of these in it.
+fn tells(log: &TestLog, what: &str, parts: &[&str]) {
+    let line = log.lines(what).pop().unwrap_or_default();
+    assert!(
+        !line.is_empty() && parts.iter().all(|part| line.contains(part)),
+        "{what}, {parts:?}: {}",
+        log.text()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn immunity_48_each_refusal_is_a_line_of_the_log_with_its_code_and_whose_it_is() {
     let world = world(&[Err(AuthError::AccessDenied)]);
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let (stolen, unknown) = (token("pod-1"), token("pod-9"));
     let cases = [
         (stolen.as_str(), "10.88.0.6", "a token was refused", "other_address"),
@@ -449,23 +423,23 @@ async fn immunity_48_each_refusal_is_a_line_of_the_log_with_its_code_and_whose_i
     ];
     for (shown, address, what, code) in cases {
         world.ask(shown, address).await.unwrap_err();
-        log.tells(what, &["reason.code", code, address, &TokenDigest::of(shown).to_string()]);
+        tells(&log, what, &["reason.code", code, address, &TokenDigest::of(shown).to_string()]);
     }
-    log.tells("no credentials for a pod", &["pod.uid", "pod-1", "pod.namespace", "pod.service_account"]);
+    tells(&log, "no credentials for a pod", &["pod.uid", "pod-1", "pod.namespace", "pod.service_account"]);
     world.agent.pod_at(at("10.88.0.77")).await.unwrap_err();
-    log.tells("no one pod", &["reason.code", "no_pod", "10.88.0.77"]);
+    tells(&log, "no one pod", &["reason.code", "no_pod", "10.88.0.77"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn immunity_48_who_knocks_without_a_token_hides_no_line_about_one_that_is_in_other_hands() {
     let world = world(&[SIX_HOURS]);
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     for _ in 0..1_000 {
         world.agent.audit_door(at("10.88.0.6"), "token_empty", "nothing");
     }
     let stolen = token("pod-1");
     world.ask(&stolen, "10.88.0.6").await.unwrap_err();
-    log.tells("a token was refused", &["other_address", &TokenDigest::of(&stolen).to_string()]);
+    tells(&log, "a token was refused", &["other_address", &TokenDigest::of(&stolen).to_string()]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use lanyard_iam::{
     AccessKeyId, CanonicalArn, Credentials, ParsedToken, Partition, PrincipalArn, Region, SecretAccessKey,
     Token, TokenRules,
 };
+use lanyard_kit::telemetry::TestLog;
 use time::macros::datetime;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -361,34 +362,16 @@ async fn immunity_38_moved_forged_and_altered_values_are_dropped_and_sts_is_aske
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn immunity_38_the_log_says_now_and_then_whose_cached_answer_did_not_open() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = TestLog::start();
     let world = World::new(Says::Verified);
     let (cache, token, other) = (world.cache(), token(KEY), token("AKIAEXAMPLE000000000"));
     for one in [&token, &other] {
         world.shelf.0.lock().unwrap().insert(*world.key(one).as_bytes(), b"{}".to_vec());
         world.ask(&cache, one, 0).await.unwrap();
     }
-    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<&str> = said.lines().filter(|line| line.contains("did not open")).collect();
+    let (said, lines) = (log.text(), log.lines("did not open"));
     let [line] = lines.as_slice() else { panic!("one line, and not one for each: {said}") };
     let (uid, digest) = (&world.cluster.uid, token.digest().to_string());
     assert_eq!(digest.len(), 12);

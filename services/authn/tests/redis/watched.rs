@@ -1,11 +1,8 @@
 //! A cache with its counters and its log.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use lanyard_authn::{RedisCache, RedisConfig, SharedCache as _};
+use lanyard_kit::telemetry::TestLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tracing::subscriber::DefaultGuard;
 
 use crate::servers::eventually;
 
@@ -83,35 +80,7 @@ impl Watched {
     }
 }
 
-/// The log of a test that runs on one thread.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(crate) fn start() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let (level, writer) = (tracing::Level::DEBUG, log.clone());
-        let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
-        let subscriber = builder.with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    pub(crate) async fn says(&self, words: &str) {
-        eventually(words, async || self.text().contains(words)).await;
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Waits until the log says this.
+pub(crate) async fn said(log: &TestLog, words: &str) {
+    eventually(words, async || log.text().contains(words)).await;
 }

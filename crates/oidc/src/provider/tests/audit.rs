@@ -1,47 +1,13 @@
 //! What an operator finds in the log of an issuer that leads inwards or elsewhere, or has no end.
 
-use std::io;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
-use lanyard_kit::http_client::TestInternet;
-use tracing::subscriber::DefaultGuard;
+use lanyard_kit::{http_client::TestInternet, telemetry::TestLog};
 
 use super::*;
 use crate::jwks::KEYS_MAX;
 
 const NOT_FOLLOWED: &str = "an issuer is not followed";
-
-/// The log of a test that runs on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The lines that say this.
-    fn lines(&self, what: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
-    }
-}
 
 /// What somebody does to an issuer that is theirs.
 type Attack = fn(&StandIn);
@@ -74,7 +40,7 @@ async fn immunity_26_each_way_in_through_an_issuer_is_a_line_of_the_log_with_its
         ("a set without end", |it| it.behave(Behaviour::ManyKeys(100_000)), "issuer_document_too_large"),
     ];
     for (what, attack, code) in attacks {
-        let (log, _guard) = Log::start();
+        let log = TestLog::start();
         let scene = Scene::new().await;
         attack(&scene.stand_in);
         for _ in 0..6 {
@@ -96,7 +62,7 @@ async fn immunity_26_a_name_that_turns_inwards_is_a_line_of_the_log() {
     const HOST: &str = "issuer.example";
     const ISSUER: &str = "https://issuer.example/id/7";
     let (public, private) = (IpAddr::from([1, 1, 1, 1]), IpAddr::from([10, 0, 0, 7]));
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let internet = TestInternet::default();
     let mut stand_in = StandIn::start_as(ISSUER, &[HOST]).await;
     internet.place(public, stand_in.address());
@@ -126,7 +92,7 @@ async fn immunity_26_a_name_that_turns_inwards_is_a_line_of_the_log() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_is_told_of_in_other_words_and_as_seldom() {
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let scene = Scene::new().await;
     for status in [500, 503] {
         scene.stand_in.behave(Behaviour::Status(status));

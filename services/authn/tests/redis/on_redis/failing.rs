@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use lanyard_authn::{RedisConfig, SharedCache as _};
+use lanyard_kit::telemetry::TestLog;
 
 use crate::servers::{Server, eventually, free_port, program};
-use crate::watched::{Log, Watched, config};
+use crate::watched::{Watched, config, said};
 
 const KEY: [u8; 32] = [7; 32];
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,10 +36,10 @@ async fn redis_that_is_not_there_at_the_start_is_used_when_it_comes() {
     if program().is_none() {
         return;
     }
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let port = free_port();
     let watched = Watched::start(&config(format!("redis://127.0.0.1:{port}")));
-    log.says("Redis cannot be used").await;
+    said(&log, "Redis cannot be used").await;
     assert!(log.text().contains("Connection refused"), "{}", log.text());
     watched.cache.put(&KEY, b"sealed", MINUTE).await;
     assert_eq!(watched.cache.get(&KEY).await, None);
@@ -53,7 +54,7 @@ async fn redis_that_is_not_there_at_the_start_is_used_when_it_comes() {
 #[tokio::test]
 async fn redis_that_is_killed_is_done_without_until_it_is_back() {
     let Some(mut server) = Server::start(&[]).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let watched = Watched::up(&config(server.url())).await;
     watched.store(&KEY, b"sealed").await;
     server.kill();
@@ -62,7 +63,7 @@ async fn redis_that_is_killed_is_done_without_until_it_is_back() {
         !watched.cache.is_up()
     })
     .await;
-    log.says("Redis is left alone").await;
+    said(&log, "Redis is left alone").await;
     assert_eq!((watched.gets("hit"), watched.gets("miss")), (0, 0));
     server.again().await;
     watched.is_up().await;
@@ -73,7 +74,7 @@ async fn redis_that_is_killed_is_done_without_until_it_is_back() {
 #[tokio::test]
 async fn slow_redis_costs_its_time_a_few_times_and_is_then_left_alone() {
     let Some(server) = Server::start(&[]).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let config = RedisConfig {
         get_milliseconds: 100,
         failures_max: 3,
@@ -97,7 +98,7 @@ async fn slow_redis_costs_its_time_a_few_times_and_is_then_left_alone() {
     }
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
     assert_eq!((watched.gets("timeout"), watched.gets("skipped")), (3, 1_000));
-    log.says("Redis is left alone").await;
+    said(&log, "Redis is left alone").await;
     assert_eq!(log.text().matches("does not tell what is cached").count(), 1, "{}", log.text());
     server.resume();
     watched.is_up().await;
@@ -134,7 +135,7 @@ async fn of_too_many_values_at_once_some_are_dropped_and_nobody_waits() {
 #[tokio::test]
 async fn full_redis_still_tells_what_it_has() {
     let Some(server) = Server::start(&[]).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let watched = Watched::up(&config(server.url())).await;
     watched.store(&KEY, b"sealed").await;
     let () = server.tell("CONFIG SET maxmemory-policy noeviction").await;
@@ -152,7 +153,7 @@ async fn full_redis_still_tells_what_it_has() {
     assert_eq!(full.code(), Some("OOM"), "{full}");
     watched.cache.put(&[8; 32], b"sealed", MINUTE).await;
     eventually("it is counted", async || watched.puts("full") == 1).await;
-    log.says("Redis does not take an answer").await;
+    said(&log, "Redis does not take an answer").await;
     assert!(log.text().contains("it answered OOM"), "{}", log.text());
     assert_eq!(watched.cache.get(&KEY).await.as_deref(), Some(&b"sealed"[..]));
     assert!(watched.cache.is_up());

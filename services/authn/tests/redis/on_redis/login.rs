@@ -1,10 +1,10 @@
 //! Who we are to Redis, and who it is to us.
 
 use lanyard_authn::{RedisConfig, SharedCache as _};
-use lanyard_kit::ConfigSecret;
+use lanyard_kit::{ConfigSecret, telemetry::TestLog};
 
 use crate::servers::{Server, Tls, eventually, tell};
-use crate::watched::{Log, Watched, config};
+use crate::watched::{Watched, config, said};
 
 const KEY: [u8; 32] = [7; 32];
 const PASSWORD: &str = "correct-horse";
@@ -60,11 +60,11 @@ async fn another_password_in_its_file_is_read_before_the_next_connection() {
 #[tokio::test]
 async fn a_wrong_password_is_said_but_not_shown_and_redis_is_done_without_until_it_is_right() {
     let Some(server) = Server::start(&[]).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let mut control = server.control().await;
     let () = tell(&mut control, USER).await;
     let watched = Watched::start(&as_user(&server, "battery-staple"));
-    log.says("Redis cannot be used").await;
+    said(&log, "Redis cannot be used").await;
     assert!(
         log.text().contains("authentication failed") && !log.text().contains("battery"),
         "{}",
@@ -78,11 +78,11 @@ async fn a_wrong_password_is_said_but_not_shown_and_redis_is_done_without_until_
 #[tokio::test]
 async fn a_user_who_may_not_ask_is_found_out_before_any_request() {
     let Some(server) = Server::start(&[]).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let mut control = server.control().await;
     let () = tell(&mut control, "ACL SETUSER lanyard on >correct-horse ~other:* +getrange +set").await;
     let watched = Watched::start(&as_user(&server, PASSWORD));
-    log.says("it answered NOPERM").await;
+    said(&log, "it answered NOPERM").await;
     assert!(!watched.cache.is_up());
     let () = tell(&mut control, "ACL SETUSER lanyard ~lanyard:tokens:2:*").await;
     watched.is_up().await;
@@ -92,7 +92,7 @@ async fn a_user_who_may_not_ask_is_found_out_before_any_request() {
 async fn tls_is_verified_by_the_ca_file_alone() {
     let tls = Tls::new();
     let Some(server) = Server::start_with(&[], Some(&tls)).await else { return };
-    let (log, _guard) = Log::start();
+    let log = TestLog::start();
     let with = |ca: &Tls, host: &str| RedisConfig {
         ca_file: Some(ca.ca.root_path().to_owned()),
         ..config(format!("rediss://{host}:{}", server.port))
@@ -111,6 +111,6 @@ async fn tls_is_verified_by_the_ca_file_alone() {
         assert_eq!((watched.cache.get(&KEY).await, watched.gets("skipped")), (None, 1), "{what}");
     }
     let plain = Watched::start(&config(server.url()));
-    log.says("Redis cannot be used").await;
+    said(&log, "Redis cannot be used").await;
     assert_eq!(plain.cache.get(&KEY).await, None);
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use lanyard_authn::{RedisConfig, RedisLogin, SharedCache as _};
-use lanyard_kit::ConfigSecret;
+use lanyard_kit::{ConfigSecret, telemetry::TestLog};
 
 use crate::servers::{Server, Tls, eventually, tell};
-use crate::watched::{Watched, config};
+use crate::watched::{Watched, config, said};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -107,9 +107,9 @@ async fn sentinel_and_master_are_reached_by_tls_each_as_a_user_with_these_rights
 #[tokio::test]
 async fn a_master_that_no_sentinel_knows_is_said() {
     let Some(watch) = watch(None).await else { return };
-    let (log, _guard) = crate::watched::Log::start();
+    let log = TestLog::start();
     let url = format!("redis-sentinel://127.0.0.1:{}/another", watch.sentinel.port);
     let watched = Watched::start(&config(url));
-    log.says("no Sentinel knows a master of this name").await;
+    said(&log, "no Sentinel knows a master of this name").await;
     assert_eq!(watched.cache.get(&KEY).await, None);
 }
