@@ -59,7 +59,8 @@ def test_a_presigned_question_is_answered_and_json_to_who_accepts_it(hub, wire):
 def test_a_presigned_question_counts_for_fifteen_minutes_whatever_lifetime_it_gives_itself(hub, wire, monkeypatch):
     """As at AWS STS: what `aws eks get-token` makes says a minute and is shown for fourteen, and SDKs presign for an hour."""
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    for minutes, expires, status in ((0, 3600, 200), (0, 604_800, 200), (14, 60, 200), (16, 60, 403), (16, 3600, 403)):
+    cases = ((0, 3600, 200), (0, 0, 200), (0, 604_801, 200), (14, 60, 200), (14, 0, 200), (16, 60, 403), (16, 3600, 403))
+    for minutes, expires, status in cases:
         signed_at = now - datetime.timedelta(minutes=minutes)
         monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, signed_at=signed_at, **__: signed_at)
         answer = raw(hub, "GET", presigned(wire, expires=expires))
@@ -67,8 +68,17 @@ def test_a_presigned_question_counts_for_fifteen_minutes_whatever_lifetime_it_gi
         if status != 200:
             assert code_of(answer) == "SignatureDoesNotMatch", answer.text
     monkeypatch.undo()
-    answer = raw(hub, "GET", presigned(wire, expires=604_801))
-    assert (answer.status_code, code_of(answer)) == (400, "IncompleteSignature"), answer.text
+    sign = botocore.auth.SigV4QueryAuth._modify_request_before_signing
+
+    def without_lifetime(self, request) -> None:
+        sign(self, request)
+        request.url = request.url.replace("&X-Amz-Expires=60", "")
+
+    # The SDK for Go gives none, unless somebody adds it.
+    monkeypatch.setattr(botocore.auth.SigV4QueryAuth, "_modify_request_before_signing", without_lifetime)
+    url = presigned(wire)
+    assert "X-Amz-Expires" not in url
+    assert raw(hub, "GET", url).status_code == 200
 
 
 JSON = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}

@@ -209,21 +209,26 @@ fn where_its_date_alone_counts_a_presigned_request_is_as_old_as_it_may_be_whatev
     let verify = |query: &str, now: OffsetDateTime| {
         let request = HttpRequest { method: "GET", path: "/", query, headers: &[("host", "h")] };
         let expected = Expected {
-            presign_expires_max: Expected::PRESIGN_EXPIRES_LONGEST,
             presign_age_max: Some(Duration::minutes(15)),
             ..Expected::new("us-west-2", "lanyard", now)
         };
         verify_presigned(&request, &PayloadHash::of(b""), &key(), &expected)
     };
     let not_after = NOW + Duration::minutes(15);
-    for expires in [Duration::minutes(1), Duration::hours(1), Duration::days(7)] {
+    for expires in [Duration::ZERO, Duration::minutes(1), Duration::hours(1), Duration::days(7)] {
         let query = presigned(expires);
         assert_eq!(verify(&query, not_after), Ok(()), "{expires}");
         let now = not_after + Duration::SECOND;
         assert_eq!(verify(&query, now), parts(SigV4Error::TooOld { date: NOW, not_after, now }), "{expires}");
     }
-    let longer = presigned(Duration::days(7)).replace("Expires=604800", "Expires=604801");
-    assert_eq!(verify(&longer, NOW), parts(SigV4Error::Expires { max_seconds: 604_800 }));
+    // What it says is signed as any other parameter is, and not looked at, nor missed.
+    let minute = presigned(Duration::minutes(1));
+    let mismatch = Err(VerifyError::Mismatch(SignatureMismatch::Signature));
+    for other in ["X-Amz-Expires=0&", "X-Amz-Expires=604801&", "X-Amz-Expires=soon&", ""] {
+        let changed = minute.replace("X-Amz-Expires=60&", other);
+        assert_ne!(changed, minute);
+        assert_eq!(verify(&changed, NOW), mismatch, "{other}");
+    }
 }
 
 #[test]

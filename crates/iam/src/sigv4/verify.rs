@@ -30,7 +30,7 @@ pub struct Expected<'a> {
     pub style: SigningStyle,
     /// The longest lifetime that a presigned request may give itself.
     pub presign_expires_max: Duration,
-    /// How long a presigned request counts from its date, whatever lifetime it gives itself; none where that one counts.
+    /// How long a presigned request counts from its date, whatever lifetime it gives itself, if any; none where that one counts.
     pub presign_age_max: Option<Duration>,
 }
 
@@ -41,8 +41,6 @@ impl<'a> Expected<'a> {
     pub const SKEW_MAX: Duration = Duration::minutes(5);
     /// The longest lifetime of a presigned request, unless set otherwise: the life of a client token.
     pub const PRESIGN_EXPIRES_MAX: Duration = Duration::minutes(15);
-    /// The longest lifetime that SigV4 has for a presigned request.
-    pub const PRESIGN_EXPIRES_LONGEST: Duration = Duration::days(7);
 
     /// The usual style and limits, no further headers required.
     #[must_use]
@@ -135,9 +133,11 @@ impl<'a> SignedRequest<'a> {
         let credential = Credential::parse(&credential)?;
         let date =
             AmzDate::parse(&parts.date.ok_or(SigV4Error::MissingDate)?).ok_or(SigV4Error::MalformedDate)?;
-        let expires = parts.expires.ok_or(missing("X-Amz-Expires"))?;
-        let lifetime = lifetime(&expires, expected.presign_expires_max)?;
-        let not_after = date.at().saturating_add(expected.presign_age_max.unwrap_or(lifetime));
+        let given = || {
+            let expires = parts.expires.ok_or(missing("X-Amz-Expires"))?;
+            lifetime(&expires, expected.presign_expires_max)
+        };
+        let not_after = date.at().saturating_add(expected.presign_age_max.map_or_else(given, Ok)?);
         judge_window(&date, not_after, expected.now)?;
         credential.scope.judge(expected.region, expected.service, &date)?;
         let list = parts.signed_headers.ok_or(missing("X-Amz-SignedHeaders"))?;

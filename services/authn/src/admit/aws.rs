@@ -155,7 +155,6 @@ impl<S: SharedCache> Engine<S> {
             HttpRequest { method: &query.method, path: &query.path, query: &query.query, headers: &headers };
         let parsed = self.scope(&request).and_then(|(service, region)| {
             let expected = Expected {
-                presign_expires_max: Expected::PRESIGN_EXPIRES_LONGEST,
                 presign_age_max: Some(TOKEN_AGE_MAX),
                 ..Expected::new(&region, service.as_str(), now)
             };

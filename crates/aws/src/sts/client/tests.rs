@@ -2,6 +2,7 @@ use lanyard_iam::sigv4::{HttpRequest, PayloadHash, Signer};
 use lanyard_iam::{Credentials, Partition, SecretAccessKey, SessionToken};
 use lanyard_kit::limits::Quota;
 use lanyard_kit::{Clock as _, SecretString, SystemClock};
+use time::OffsetDateTime;
 
 use super::*;
 use crate::stand_in::{Behaviour, StandIn};
@@ -54,6 +55,10 @@ struct Asked {
 }
 
 fn signed(by: &Credentials, host: &str, region: &str, cluster_id: &str) -> Asked {
+    signed_at(SystemClock.now(), by, host, region, cluster_id)
+}
+
+fn signed_at(at: OffsetDateTime, by: &Credentials, host: &str, region: &str, cluster_id: &str) -> Asked {
     let request = HttpRequest {
         method: "GET",
         path: "/",
@@ -62,7 +67,7 @@ fn signed(by: &Credentials, host: &str, region: &str, cluster_id: &str) -> Asked
     };
     let signer = Signer::new(by, region, "sts");
     let minute = time::Duration::minutes(1);
-    let query = signer.presign(&request, &PayloadHash::of(b""), SystemClock.now(), minute).unwrap();
+    let query = signer.presign(&request, &PayloadHash::of(b""), at, minute).unwrap();
     Asked {
         url: SecretString::from(format!("https://{host}/?{}", query.expose_secret())),
         key: by.access_key_id.clone(),
@@ -123,6 +128,24 @@ async fn who_signed_for_this_cluster_is_who_sts_says() {
         match client.get_caller_identity(asked.call()).await {
             Ok(StsAnswer::Verified(identity)) => assert_eq!(identity.arn.to_string(), person.arn),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_stand_in_takes_a_token_for_fifteen_minutes_whatever_lifetime_it_gives_itself_as_sts_does() {
+    let (stand_in, client) = start(options()).await;
+    let ana = user("ana");
+    know(&stand_in, &ana);
+    for (minutes, is_old) in [(14, false), (16, true)] {
+        let at = SystemClock.now() - time::Duration::minutes(minutes);
+        let asked = signed_at(at, &ana.credentials, HOST, REGION, "dev");
+        match client.get_caller_identity(asked.call()).await {
+            Ok(StsAnswer::Verified(_)) if !is_old => {}
+            Ok(StsAnswer::Refused(refusal)) if is_old => {
+                assert_eq!(refusal.reason, StsRefusalReason::Expired)
+            }
+            other => panic!("{minutes}: {other:?}"),
         }
     }
 }
