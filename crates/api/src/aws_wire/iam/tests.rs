@@ -294,6 +294,17 @@ fn what_breaks_a_rule_is_named_by_its_parameter() {
 }
 
 #[test]
+fn one_list_alone_names_a_user_as_one_who_is_made() {
+    for (action, most) in [("ListAttachedUserPolicies", 64), ("ListGroupsForUser", 128)] {
+        let of = |chars| read(&format!("Action={action}&UserName={}", "a".repeat(chars)));
+        assert!(of(most).is_ok(), "{action}");
+        let error = of(most + 1).unwrap_err();
+        assert_eq!(error.code, "ValidationError", "{action}");
+        assert!(error.message.starts_with("UserName: "), "{action}: {error}");
+    }
+}
+
+#[test]
 fn an_issuers_url_loses_the_port_that_its_scheme_has_anyway() {
     let cases = [
         ("https://ci.example:443", "https://ci.example"),

@@ -9,6 +9,9 @@ use crate::aws_wire::{
 
 type Read = Result<Asked, AwsError>;
 
+/// Longest name of a user who is made, in characters (IAM's model).
+const NEW_NAME_CHARS_MAX: usize = 64;
+
 /// The user that is named, or who calls where none is. An empty name is no name, and nobody's.
 fn name(input: &Input<'_>) -> Result<String, AwsError> {
     match (input.optional_text("UserName")?, input.user_name()) {
@@ -38,10 +41,16 @@ pub(super) fn get_named(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::GetUserRequest { account: None, name: input.text("UserName")? }))
 }
 
-/// What there is of managed policies has no path, for there are none.
+/// What there is of managed policies has no path, for there are none. Of this list alone the model has the name as that of a user who is
+/// made.
 pub(super) fn get_with_path_prefix(input: &Input<'_>) -> Read {
     input.policy_path_prefix()?;
-    get_named(input)
+    let name = input.text("UserName")?;
+    if name.chars().count() > NEW_NAME_CHARS_MAX {
+        let rule = format!("it has more than {NEW_NAME_CHARS_MAX} characters");
+        return Err(input.invalid("UserName", &rule));
+    }
+    Ok(input.asks(&pb::GetUserRequest { account: None, name }))
 }
 
 pub(super) fn list(input: &Input<'_>) -> Read {
