@@ -377,6 +377,12 @@ def test_what_a_sessions_tags_and_contexts_may_not_be(hub):
         ({"ProvidedContexts": [context] * 6}, "ProvidedContexts"),
     ):
         refuses(sts, "AssumeRole", "ValidationError", text, **asked, **more)
+    # Also of a role that is not there, of which nobody hears before the request is whole.
+    absent = {"RoleArn": role.arn + "-none", "RoleSessionName": "night"}
+    with refused(sts, "AccessDenied", status=403):
+        sts.assume_role(**absent)
+    for more, text in (({"Tags": MANY}, "Tags: at most 50"), (fifty_one, "TransitiveTagKeys: at most 50")):
+        refuses(sts, "AssumeRole", "ValidationError", text, **absent, **more)
     taken = [{"Key": "Te am_.:/=+-@1", "Value": "Te am_.:/=+-@1"}, {"Key": "empty", "Value": ""}]
     session_of(hub, sts.assume_role(**asked, Tags=taken))
 

@@ -27,6 +27,8 @@ const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
 const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
 /// How large a session token may be asked to be at least, in bytes (STS's model).
 const TOKEN_BYTES: RangeInclusive<u32> = 0..=4_096;
+/// Most tags of a session, and most keys of them that go on to others (STS's model).
+const TAGS_MAX: usize = 50;
 /// How long a web identity's token is, in characters (STS's model).
 const WEB_IDENTITY_TOKEN_CHARS: RangeInclusive<usize> = 4..=20_000;
 
@@ -67,6 +69,14 @@ fn session_policy(given: Option<&str>) -> Result<Option<String>, AwsError> {
     Ok(Some(policy.to_owned()))
 }
 
+/// Refuses a list of tags or of their keys that is longer than STS's model has it.
+fn few(input: &Input<'_>, list: &str, items: &str, count: usize) -> Result<(), AwsError> {
+    match count <= TAGS_MAX {
+        true => Ok(()),
+        false => Err(input.invalid(list, &format!("at most {TAGS_MAX} {items}, not {count}"))),
+    }
+}
+
 fn get_caller_identity(input: &Input<'_>) -> Result<Asked, AwsError> {
     Ok(input.asks(&pb::GetCallerIdentityRequest {}))
 }
@@ -76,12 +86,15 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
     input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
     input.refuse_items("ProvidedContexts", "contexts of IAM Identity Center are not taken here")?;
     refuse_filling(input.number(TOKEN_SIZE, TOKEN_BYTES)?)?;
+    let (tags, transitive_tag_keys) = (input.tags()?, input.texts("TransitiveTagKeys")?);
+    few(input, "Tags", "tags", tags.len())?;
+    few(input, "TransitiveTagKeys", "keys", transitive_tag_keys.len())?;
     Ok(input.asks(&pb::AssumeRoleRequest {
         role_arn: input.text("RoleArn")?,
         session_name: input.text("RoleSessionName")?,
         duration_seconds: input.number("DurationSeconds", ROLE_SECONDS)?.unwrap_or_default(),
-        tags: input.tags()?,
-        transitive_tag_keys: input.texts("TransitiveTagKeys")?,
+        tags,
+        transitive_tag_keys,
         external_id: input.optional_text("ExternalId")?,
         source_identity: input.optional_text("SourceIdentity")?,
         session_policy: session_policy(input.parameter("Policy")?)?,

@@ -304,6 +304,24 @@ fn entries_are_none_in_the_mode_in_which_they_do_not_count() {
 }
 
 #[test]
+fn a_session_has_fifty_tags_at_most_and_as_many_keys_of_them_go_on() {
+    for (list, item) in [
+        ("Tags", "&Tags.member.#.Key=k#&Tags.member.#.Value="),
+        ("TransitiveTagKeys", "&TransitiveTagKeys.member.#=k"),
+    ] {
+        let with = |count: usize| {
+            let items: String = (1..=count).map(|number| item.replace('#', &number.to_string())).collect();
+            let body = format!("Action=AssumeRole&Version=2011-06-15&RoleArn=x&RoleSessionName=night{items}");
+            read(Service::Sts, "POST", "/", "", body.as_bytes())
+        };
+        assert!(with(50).is_ok(), "{list}");
+        let (code, status, message) = refused(with(51));
+        assert_eq!((&*code, status), ("ValidationError", 400), "{message}");
+        assert!(message.starts_with(&format!("{list}: at most 50 ")), "{message}");
+    }
+}
+
+#[test]
 fn the_query_protocol_names_action_and_version_in_one_place() {
     let good = "Action=GetCallerIdentity&Version=2011-06-15";
     let ask = |method: &str, query: &str, body: &str| read(Service::Sts, method, "/", query, body.as_bytes());
