@@ -33,6 +33,14 @@ pub(super) fn session_seconds(decided: u32, role_max: Option<u32>, is_chained: b
     seconds.max(SESSION_SECONDS_MIN)
 }
 
+/// How long a session may be of which STS has found so long a one too long, and until when that counts: as IAM has told somebody else
+/// meanwhile, where that is shorter, and else the hour that every role allows.
+fn shorter(known: Option<Learned>, refused: u32, now: OffsetDateTime) -> (u32, OffsetDateTime) {
+    let until = known.map_or(now + REMEMBERED, |known| known.until);
+    let told = known.and_then(|known| known.seconds_max).filter(|told| *told < refused);
+    (told.unwrap_or(EVERY_ROLE_SECONDS), until)
+}
+
 /// Whether a session that STS finds too long may be asked for again, shorter.
 pub(super) fn may_be_shorter(seconds: u32) -> bool {
     seconds > EVERY_ROLE_SECONDS
@@ -42,10 +50,16 @@ impl Road {
     /// The longest session of a role: as IAM tells it, where the hub may ask; else nothing is known until STS has refused.
     pub(super) async fn role_max(&self, role: &PrincipalArn, now: OffsetDateTime) -> Option<u32> {
         let key = role.to_string();
-        if let Some(learned) = self.inner.seconds_max.get(&key).filter(|learned| learned.until > now) {
+        if let Some(learned) = self.learned(&key, now) {
             return learned.seconds_max;
         }
         let told = self.aws().role_session_seconds_max(role).await;
+        // Many may ask at once: what one of them was told meanwhile stays.
+        if told.is_err()
+            && let Some(seconds_max) = self.learned(&key, now).and_then(|learned| learned.seconds_max)
+        {
+            return Some(seconds_max);
+        }
         let remembered = match &told {
             // These come at once. Whoever cannot reach IAM at all waits for that, and so not each minute.
             Err(
@@ -61,18 +75,23 @@ impl Road {
         seconds_max
     }
 
-    /// STS found a session too long, and IAM does not tell how long it may be: every role allows an hour. IAM is asked again when it would
-    /// have been.
-    pub(super) fn learn_shortest(&self, role: &PrincipalArn, now: OffsetDateTime) -> u32 {
+    /// STS found so long a session too long. IAM is asked again when it would have been.
+    pub(super) fn learn_shorter(&self, role: &PrincipalArn, refused: u32, now: OffsetDateTime) -> u32 {
         let key = role.to_string();
-        let until = self.inner.seconds_max.get(&key).map_or(now + REMEMBERED, |learned| learned.until);
-        self.inner.seconds_max.insert(key, Learned { seconds_max: Some(EVERY_ROLE_SECONDS), until });
-        EVERY_ROLE_SECONDS
+        let (seconds, until) = shorter(self.learned(&key, now), refused, now);
+        self.inner.seconds_max.insert(key, Learned { seconds_max: Some(seconds), until });
+        seconds
+    }
+
+    fn learned(&self, role: &str, now: OffsetDateTime) -> Option<Learned> {
+        self.inner.seconds_max.get(role).filter(|learned| learned.until > now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
 
     #[test]
@@ -101,5 +120,24 @@ mod tests {
             );
         }
         assert!(may_be_shorter(HOUR + 1) && !may_be_shorter(HOUR));
+    }
+
+    #[test]
+    fn what_iam_has_told_another_meanwhile_is_not_forgotten_for_an_hours_sessions() {
+        const HOUR: u32 = 3_600;
+        let now = datetime!(2026-11-24 12:00 UTC);
+        let known = |seconds_max| Some(Learned { seconds_max, until: now + REMEMBERED_BUSY });
+        let cases = [
+            // Nobody has been told.
+            (None, 6 * HOUR, (HOUR, now + REMEMBERED)),
+            (known(None), 6 * HOUR, (HOUR, now + REMEMBERED_BUSY)),
+            // Somebody has, while this one was on its way.
+            (known(Some(2 * HOUR)), 6 * HOUR, (2 * HOUR, now + REMEMBERED_BUSY)),
+            // What was told is true no more: the role's maximum was lowered.
+            (known(Some(2 * HOUR)), 2 * HOUR, (HOUR, now + REMEMBERED_BUSY)),
+        ];
+        for (known, refused, expected) in cases {
+            assert_eq!(shorter(known, refused, now), expected, "{known:?} {refused}");
+        }
     }
 }

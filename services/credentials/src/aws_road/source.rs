@@ -91,7 +91,7 @@ impl<T: IssuerTokens> AwsSource<T> {
             Err(AwsFault::Refused(refusal))
                 if refusal.of_role() == AssumeRefusal::Parameter && may_be_shorter(seconds) =>
             {
-                let shorter = self.road.learn_shortest(role, now);
+                let shorter = self.road.learn_shorter(role, seconds, now);
                 self.made(decided, road, session(shorter)).await?
             }
             made => made,

@@ -21,6 +21,7 @@ lanyard_store::on_each_store!(
     the_hub_signs_for_the_issuer_what_aws_verifies_by_the_published_keys,
     a_session_is_as_long_as_the_role_allows_whether_iam_tells_it_or_not,
     an_iam_that_had_no_time_is_asked_again_in_a_minute,
+    who_hears_nothing_of_iam_goes_by_what_another_was_told_meanwhile,
     a_target_role_is_assumed_with_a_session_that_is_used_once,
     immunity_50_a_role_of_another_tenant_is_of_no_use_here,
     immunity_50_a_role_that_was_not_tried_when_written_is_before_its_first_use,
@@ -110,6 +111,26 @@ async fn an_iam_that_had_no_time_is_asked_again_in_a_minute(database: TestDataba
     road.bench.clock.advance(time::Duration::MINUTE);
     road.source().credentials(&asked).await.unwrap();
     assert_eq!(road.last("DurationSeconds"), Some((2 * HOUR).to_string()));
+}
+
+async fn who_hears_nothing_of_iam_goes_by_what_another_was_told_meanwhile(database: TestDatabase) {
+    let road = Road::of_user(&database).await;
+    road.sts.add_role(&role_arn(), StandInRole { seconds_max: 2 * HOUR, ..road.role() });
+    road.sts.add_principal(&role_arn(), "AROAAPP");
+    let (asked, source) = (road.decided(AwsRoad::HubPrincipal), road.source());
+    let before = road.sts.assumed().len();
+    road.sts.behave_at("iam", Behaviour::Hang);
+    let meanwhile = async {
+        while road.sts.calls_of("iam") == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        road.sts.behave_at("iam", Behaviour::Honest);
+        source.credentials(&asked).await.unwrap();
+    };
+    let (late, ()) = futures::join!(source.credentials(&asked), meanwhile);
+    late.unwrap();
+    assert_eq!(road.last("DurationSeconds"), Some((2 * HOUR).to_string()), "the late one's");
+    assert_eq!(road.sts.assumed().len() - before, 2, "nobody asks for too long a session");
 }
 
 async fn a_target_role_is_assumed_with_a_session_that_is_used_once(database: TestDatabase) {
