@@ -41,9 +41,11 @@ use shelf::Shelf;
 pub const LIFE_MIN: Duration = Duration::seconds(15);
 /// When the credentials of a token are due of which the pod has a newer one.
 const NEVER: i64 = i64::MAX;
-/// Credentials of a hub's own making about which it was not asked for so long are handed out after it was: nobody has used them meanwhile, or
-/// there was no turn for the question that is due a minute before.
+/// Credentials of a hub's own making of which it has said nothing for so long are handed out after it was asked: nobody has used them
+/// meanwhile, or the question that is due a minute before had no turn or no answer.
 const IN_DOUBT_AFTER: Duration = Duration::minutes(6);
+/// When it is asked again by who asks, where it had no answer.
+const IN_DOUBT_AGAIN_AFTER: Duration = Duration::minutes(1);
 /// How long who asks waits for that: SDKs give up after a second at the earliest.
 const IN_DOUBT_WAIT: std::time::Duration = std::time::Duration::from_millis(500);
 /// Most questions that are under way to the other side at once.
@@ -143,6 +145,8 @@ pub struct Entry {
     used_at: AtomicI64,
     /// When the other side was last asked about it, in Unix seconds.
     asked_at: AtomicI64,
+    /// When it last gave credentials for it, in Unix seconds.
+    told_at: AtomicI64,
     /// When it is due, in Unix seconds.
     renew_at: AtomicI64,
 }
@@ -168,12 +172,16 @@ impl Entry {
         answer.is_good(now).then(|| Arc::clone(&answer))
     }
 
-    /// Whether the hub that made these credentials of the entry itself may have ended them long ago, for it was not asked since.
+    /// Whether the hub that made these credentials of the entry itself may have ended them long ago, for it has said nothing since, and was
+    /// not asked in vain a moment ago.
     #[must_use]
     pub fn is_in_doubt(&self, answer: &Answer, now: OffsetDateTime) -> bool {
-        let known_until =
-            self.asked_at.load(Ordering::Relaxed).saturating_add(IN_DOUBT_AFTER.whole_seconds());
-        answer.is_of_hub && known_until <= now.unix_timestamp()
+        let is_over = |moment: &AtomicI64, after: Duration| {
+            moment.load(Ordering::Relaxed).saturating_add(after.whole_seconds()) <= now.unix_timestamp()
+        };
+        answer.is_of_hub
+            && is_over(&self.told_at, IN_DOUBT_AFTER)
+            && is_over(&self.asked_at, IN_DOUBT_AGAIN_AFTER)
     }
 
     /// The hash of its token.

@@ -131,7 +131,7 @@ async fn immunity_20_of_what_the_hub_made_and_nobody_has_used_for_long_it_is_ask
         assert!(Arc::ptr_eq(&second, &ask().await.unwrap()), "while the hub is away they are served");
     }
     assert_eq!(world.vends(), 3, "and it is not asked each time");
-    world.clock.advance(time::Duration::minutes(10));
+    world.clock.advance(time::Duration::MINUTE);
     assert_eq!(ask().await.unwrap_err().status(), 400, "the hub refuses");
     assert!(world.vault.is_empty());
 }

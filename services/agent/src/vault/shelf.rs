@@ -62,6 +62,7 @@ impl Shelf {
         if let Some(entry) = entries.get(&token.digest()) {
             entry.answer.store(Arc::clone(answer));
             entry.asked_at.store(now.unix_timestamp(), Ordering::Relaxed);
+            entry.told_at.store(now.unix_timestamp(), Ordering::Relaxed);
             entry.due(due);
             return;
         }
@@ -90,6 +91,7 @@ impl Shelf {
             share,
             used_at: AtomicI64::new(now.unix_timestamp()),
             asked_at: AtomicI64::new(now.unix_timestamp()),
+            told_at: AtomicI64::new(now.unix_timestamp()),
             renew_at: AtomicI64::new(due.unix_timestamp()),
         };
         entries.insert(token.digest(), Arc::new(entry));
