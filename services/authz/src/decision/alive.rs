@@ -81,12 +81,16 @@ fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<G
 ///
 /// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
 fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<(Gone, Handle)>, Lacking> {
+    let has_association = proof.kin.of(KinKind::PodIdentityAssociation).next().is_some();
     let mut clusters = Vec::new();
     for handle in proof.kin.of(KinKind::Cluster) {
         let Some(cluster) = sight.hub.cluster(handle) else {
             return Ok(Some((Gone::KinCluster, *handle)));
         };
-        clusters.push(sight.other(cluster)?);
+        // A session that a token of a cluster's issuer made has none: what is in its cluster is nothing to it.
+        if has_association {
+            clusters.push(sight.other(cluster)?);
+        }
     }
     let is_there = |association: &Handle| {
         clusters.iter().any(|cluster| cluster.has_pod_identity_association(association))

@@ -274,6 +274,21 @@ fn a_pods_cluster_is_brought_into_memory_when_another_is_asked_about() {
 }
 
 #[test]
+fn a_cluster_by_whose_issuer_a_session_was_made_has_to_be_there_and_not_in_memory() {
+    let mut chain = Chain::new();
+    let other = chain.stage.other();
+    let mut proof = chain.proof();
+    proof.kin = KinHandles::NONE;
+    proof.kin.add(KinKind::Cluster, chain.stage.keys.all()[0].cluster(&other.to_string())).unwrap();
+    let user = chain.stage.bearing(&proof, "last", &texts(&["devs"]));
+    let review = chain.stage.review(user, get_pods("a"));
+    let without = chain.stage.compile().without(Scope::Cluster(other));
+    assert_eq!(decide(&without, &review, NOW).unwrap().reason.code(), "nothing_matched");
+    chain.stage.hub.set_cluster(&other.to_string(), None);
+    assert_eq!(chain.code(&proof), "gone");
+}
+
+#[test]
 fn immunity_36_a_pods_kin_are_gone_only_where_what_is_known_is_as_new_as_the_question() {
     for elsewhere in [false, true] {
         let mut chain = Chain::new();
