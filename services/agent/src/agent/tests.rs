@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lanyard_kit::{TestClock, telemetry::TestLog};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::listed::{List as _, ListFault};
@@ -134,6 +135,25 @@ async fn immunity_20_of_what_the_hub_made_and_nobody_has_used_for_long_it_is_ask
     world.clock.advance(time::Duration::MINUTE);
     assert_eq!(ask().await.unwrap_err().status(), 400, "the hub refuses");
     assert!(world.vault.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_says_nothing_keeps_who_asks_for_half_a_second_and_is_heard_afterwards() {
+    let (clock, gate) = (TestClock::new(NOW), Arc::new(Notify::new()));
+    let upstream = Scripted::new(&clock, &[SIX_HOURS]).of_hub().gated(&gate);
+    let world = world_before(upstream, clock, LIMITS, generous());
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    let ask = async || world.ask(&token("pod-1"), "10.88.0.5").await;
+    gate.notify_one();
+    let first = ask().await.unwrap();
+    world.clock.advance(time::Duration::minutes(10));
+    let began = Instant::now();
+    assert!(Arc::ptr_eq(&first, &ask().await.unwrap()));
+    let waited = began.elapsed();
+    assert!((Duration::from_millis(500)..Duration::from_millis(600)).contains(&waited), "{waited:?}");
+    gate.notify_one();
+    assert!(!Arc::ptr_eq(&first, &ask().await.unwrap()), "the question went on");
+    assert_eq!(world.vends(), 2);
 }
 
 #[tokio::test(start_paused = true)]

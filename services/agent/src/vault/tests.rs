@@ -33,7 +33,7 @@ impl Scripted {
         Self { key: "LSIAEXAMPLEEXAMPLE01", ..self }
     }
 
-    fn gated(mut self, gate: &Arc<Notify>) -> Self {
+    pub(crate) fn gated(mut self, gate: &Arc<Notify>) -> Self {
         self.gate = Some(Arc::clone(gate));
         self
     }
