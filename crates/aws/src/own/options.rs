@@ -88,7 +88,7 @@ pub struct CallOptions {
     /// Of these for each role.
     pub role: Quota,
     /// What of that each role has for itself, whatever others use: it is not taken out of `roles`. 400 roles have it at once, so that all
-    /// together stay below what STS lets an account have.
+    /// together stay below what STS lets an account have; as all of these limits, in each process of the hub.
     pub role_guaranteed: Quota,
     /// When an endpoint counts as down: `principals_min` faults, with no answer in between.
     pub breaker: BreakerOptions,
