@@ -10,7 +10,7 @@ use crate::{keyring::Keyring, sql::postgres_options};
 pub const CONNECTIONS_MAX: u32 = 8;
 /// How often a shared store is asked for other processes' commits, behind the wake-ups that Postgres sends.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the feed waits for answers of the database: longer than any statement may take, so that whoever has said nothing by then is gone.
+/// How long an answer of the database is waited for: longer than any statement may take, so that whoever has said nothing by then is gone.
 pub const ANSWER_MAX: Duration = Duration::from_secs(90);
 /// How long a transaction waits for a connection, or for others' locks.
 pub const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ pub struct StoreOptions {
     pub poll_interval: Duration,
     /// How long to wait for a connection, or for others' locks.
     pub wait_max: Duration,
-    /// How long the feed, for which commits and followers wait, waits for answers on one connection.
+    /// How long an answer of PostgreSQL is waited for, and by the feed, for which commits and followers wait, all answers on one connection.
     pub answer_max: Duration,
     /// How many finished decisions of each sort are kept: those that let somebody in, and the others.
     pub decisions_max: u64,

@@ -161,6 +161,7 @@ store_suite! {
         whoever_listens_anew_looks_at_once_however_long_that_took,
         a_server_that_goes_without_a_word_is_waited_for_so_long_and_no_longer,
         a_connection_on_which_no_word_comes_any_more_makes_room_for_another,
+        a_statement_that_nobody_answers_is_given_up,
         a_commit_that_is_not_answered_in_time_is_found_if_it_was_one,
         a_follower_that_panics_keeps_no_change_from_the_others,
         a_tailer_that_panics_begins_anew,

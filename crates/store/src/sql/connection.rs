@@ -1,7 +1,10 @@
 //! A database transaction of either kind, and the rows it answers.
 
+use std::{io, time::Duration};
+
 use lanyard_kit::telemetry::trace::{self, span};
 use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, error::ErrorKind, postgres::PgRow, sqlite::SqliteRow};
+use tokio::time::{error::Elapsed, timeout};
 use tracing::Span;
 
 use super::value::Value;
@@ -15,7 +18,8 @@ pub(super) const POSTGRESQL: &str = "postgresql";
 /// A database transaction.
 pub(crate) enum Connection {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    /// With the longest wait for an answer: a server that is gone without a word shows by nothing else for a quarter of an hour.
+    Postgres(sqlx::Transaction<'static, Postgres>, Duration),
 }
 
 /// One row of an answer, its columns by place from 0.
@@ -70,8 +74,9 @@ impl Connection {
         let span = self.span(sql);
         let done = match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
-            Self::Postgres(tx) => {
-                bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+            Self::Postgres(tx, limit) => {
+                let done = Box::pin(timeout(*limit, bound!(sql, values).execute(&mut **tx))).await;
+                in_time(*limit, done).map(|done| done.rows_affected())
             }
         };
         told(&span, done.map_err(SqlError))
@@ -89,9 +94,9 @@ impl Connection {
                 let rows = bound!(sql, values).fetch_all(&mut **tx).await;
                 rows.map(|rows| rows.into_iter().map(Line::Sqlite).collect())
             }
-            Self::Postgres(tx) => {
-                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(Line::Postgres).collect())
+            Self::Postgres(tx, limit) => {
+                let rows = Box::pin(timeout(*limit, bound!(sql, values).fetch_all(&mut **tx))).await;
+                in_time(*limit, rows).map(|rows| rows.into_iter().map(Line::Postgres).collect())
             }
         };
         told(&span, done.map_err(SqlError))
@@ -118,12 +123,12 @@ impl Connection {
         }
     }
 
-    /// Makes it all count.
+    /// Makes it all count. Where the database is away in the end, or says nothing, it may count all the same.
     pub(crate) async fn commit(self) -> Result<(), SqlError> {
         let span = self.span("COMMIT");
         let done = match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx, limit) => in_time(limit, Box::pin(timeout(limit, tx.commit())).await),
         };
         told(&span, done.map_err(SqlError))
     }
@@ -136,14 +141,25 @@ impl Connection {
     fn system(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => SQLITE,
-            Self::Postgres(_) => POSTGRESQL,
+            Self::Postgres(..) => POSTGRESQL,
         }
     }
 
     /// Whether commits can wake others.
     pub(crate) fn notifies(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres(..))
     }
+}
+
+/// What a server answered, if it did in time. What waits is in a box: each statement of a mutation would make its future larger.
+pub(super) fn in_time<T>(
+    limit: Duration,
+    done: Result<Result<T, sqlx::Error>, Elapsed>,
+) -> Result<T, sqlx::Error> {
+    done.unwrap_or_else(|_| {
+        let silent = format!("it said nothing for {limit:?}");
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, silent)))
+    })
 }
 
 /// A statement's first word, and the table that it is about. Statements are this program's own: there is no value in them.

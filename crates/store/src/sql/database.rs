@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    connection::{Connection, POSTGRESQL, SQLITE, SqlError, told},
+    connection::{Connection, POSTGRESQL, SQLITE, SqlError, in_time, told},
     file::make_private,
 };
 use crate::{
@@ -55,6 +55,7 @@ pub(crate) enum Database {
     },
     Postgres {
         pool: PgPool,
+        answer_max: Duration,
     },
 }
 
@@ -103,7 +104,7 @@ impl Database {
             .connect_with(connect)
             .await
             .map_err(SqlError::from)?;
-        Ok(Self::Postgres { pool })
+        Ok(Self::Postgres { pool, answer_max: options.answer_max })
     }
 
     /// The file's pool.
@@ -145,7 +146,7 @@ impl Database {
             Self::Sqlite { pool, .. } => {
                 telemetry::pool(pool.size(), pool.num_idle(), pool.options().get_max_connections());
             }
-            Self::Postgres { pool } => {
+            Self::Postgres { pool, .. } => {
                 telemetry::pool(pool.size(), pool.num_idle(), pool.options().get_max_connections());
             }
         }
@@ -166,14 +167,15 @@ impl Database {
                 let begun = pool.begin_with("BEGIN IMMEDIATE").await.map_err(SqlError::from)?;
                 Ok((Connection::Sqlite(begun), Some(permit)))
             }
-            (Self::Postgres { pool }, Access::Read) => {
-                let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await;
-                Ok((Connection::Postgres(begun.map_err(SqlError::from)?), None))
-            }
-            (Self::Postgres { pool }, Access::Write) => {
+            (Self::Postgres { pool, answer_max }, access) => {
                 // Said in full: rows are read after their scope's lock is held, and have to be those of that moment.
-                let begun = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE").await;
-                Ok((Connection::Postgres(begun.map_err(SqlError::from)?), None))
+                let statement = match access {
+                    Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+                    Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+                };
+                let begun = Box::pin(tokio::time::timeout(*answer_max, pool.begin_with(statement))).await;
+                let begun = in_time(*answer_max, begun).map_err(SqlError::from)?;
+                Ok((Connection::Postgres(begun, *answer_max), None))
             }
         }
     }
@@ -182,7 +184,7 @@ impl Database {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { pool, .. } => pool.close().await,
-            Self::Postgres { pool } => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 
@@ -190,7 +192,7 @@ impl Database {
     pub(crate) async fn listener(&self) -> Result<Option<PgListener>, StoreError> {
         match self {
             Self::Sqlite { .. } => Ok(None),
-            Self::Postgres { pool } => {
+            Self::Postgres { pool, .. } => {
                 Ok(Some(PgListener::connect_with(pool).await.map_err(SqlError::from)?))
             }
         }

@@ -222,7 +222,7 @@ async fn answered_by<const N: usize>(
 ) {
     let (explain, column) = match connection {
         Connection::Sqlite(_) => ("EXPLAIN QUERY PLAN", 3),
-        Connection::Postgres(_) => ("EXPLAIN", 0),
+        Connection::Postgres(..) => ("EXPLAIN", 0),
     };
     let sql: &'static str = format!("{explain} {sql}").leak();
     let lines = connection.fetch(sql, values).await.unwrap();

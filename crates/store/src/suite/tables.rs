@@ -68,10 +68,10 @@ pub(super) async fn decisions_that_are_not_taken_in_time_are_given_up(bench: Ben
         return; // A file answers.
     }
     let mut options = bench.options();
-    options.answer_max = Duration::from_millis(500);
+    options.answer_max = Duration::from_secs(2);
     let store = Store::open(&options).await.unwrap();
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql \
-                AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$";
+                AS $$ BEGIN PERFORM pg_sleep(6); RETURN NULL; END $$";
     tamper(&store, slow).await;
     let at_insert =
         "CREATE TRIGGER slow BEFORE INSERT ON decisions FOR EACH STATEMENT EXECUTE FUNCTION slow()";

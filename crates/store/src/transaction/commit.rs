@@ -48,17 +48,13 @@ impl Transaction {
         let Self { store, connection, permit, mut timer, .. } = self;
         let alone = store.options().alone;
         // A task of its own: whoever waits may be cancelled, but followers must not miss what was committed.
-        let limit = store.options().answer_max;
         let ending = async move {
-            let committed = match tokio::time::timeout(limit, connection.commit()).await {
-                Ok(committed) => committed.map_err(StoreError::from),
-                Err(_) => {
-                    // It may be done all the same. Nobody else would end the wait for a server that is gone without a word.
-                    store.feed().wake.notify_one();
-                    Err(StoreError::Unavailable(format!("it said nothing for {limit:?}")))
-                }
-            };
+            let committed = connection.commit().await.map_err(StoreError::from);
             drop(permit);
+            if let Err(StoreError::Unavailable(_)) = &committed {
+                // It may be done all the same.
+                store.feed().wake.notify_one();
+            }
             match &committed {
                 Ok(()) => timer.ended(Outcome::Committed),
                 Err(error) => timer.failed(error),
