@@ -1,10 +1,15 @@
 //! A cache with its counters and its log.
 
+use std::time::Duration;
+
 use lanyard_authn::{RedisCache, RedisConfig, SharedCache as _};
 use lanyard_kit::telemetry::TestLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::servers::eventually;
+
+/// The lifetime of what is put there: longer than any test takes on a busy machine.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// A Redis at this URL, with the patience of a loaded machine and little of ours.
 pub(crate) fn config(url: String) -> RedisConfig {
@@ -75,7 +80,7 @@ impl Watched {
     /// Puts a value there, and waits until it is.
     pub(crate) async fn store(&self, key: &[u8; 32], value: &[u8]) {
         let before = self.puts("stored");
-        self.cache.put(key, value, std::time::Duration::from_secs(60)).await;
+        self.cache.put(key, value, LIFETIME).await;
         eventually("the value is stored", async || self.puts("stored") > before).await;
     }
 }

@@ -105,7 +105,8 @@ async fn a_master_that_hangs_costs_a_question_its_time_and_no_more() {
         let start = Instant::now();
         let told = watched.cache.get(&[key; 32]).await;
         assert!(told.is_none_or(|told| told == b"sealed"));
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        // Far above its time, for a busy machine, and far below what its master hangs for.
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     }
     assert!(watched.gets("timeout") >= 1);
     masters[2].resume();
@@ -127,7 +128,7 @@ async fn a_cluster_that_is_full_still_tells_what_it_has() {
     let before = watched.puts("full");
     watched.cache.put(&[KEYS; 32], b"sealed", Duration::from_secs(60)).await;
     eventually("it is counted", async || watched.puts("full") == before + 1).await;
-    assert_eq!(hits(&watched).await, usize::from(KEYS));
+    eventually("all is told", async || hits(&watched).await == usize::from(KEYS)).await;
     assert!(watched.cache.is_up());
 }
 

@@ -22,7 +22,7 @@ async fn what_one_puts_another_gets_and_redis_forgets_it_with_its_lifetime() {
     assert_eq!((other.gets("hit"), other.shown_as_up()), (1, true));
     let name = format!("lanyard:tokens:2:{}", "07".repeat(32));
     let left: i64 = server.tell(&format!("PTTL {name}")).await;
-    assert!((1..=60_000).contains(&left), "{left}");
+    assert!((1..=3_600_000).contains(&left), "{left}");
     one.cache.put(&[8; 32], b"of no lifetime", Duration::ZERO).await;
     one.cache.put(&[8; 32], b"of none to speak of", Duration::from_nanos(1)).await;
     one.cache.put(&[8; 32], &[0; 70_000], MINUTE).await;

@@ -63,8 +63,8 @@ async fn a_master_that_hangs_is_left_for_the_one_that_sentinel_names_then() {
     let Some(watch) = watch(None).await else { return };
     let config = RedisConfig {
         get_milliseconds: 200,
-        put_milliseconds: 500,
-        connect_milliseconds: 1_000,
+        put_milliseconds: 2_000,
+        connect_milliseconds: 2_000,
         failures_max: 3,
         ..config(format!("redis-sentinel://127.0.0.1:{}/main", watch.sentinel.port))
     };
