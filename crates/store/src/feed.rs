@@ -172,13 +172,10 @@ impl Store {
         self.answered(Box::pin(self.look_in_turn(source))).await
     }
 
-    /// What is done by itself, which others wait for, for as long as answers may be awaited. A server that is gone without a word shows by nothing
+    /// What the feed does, which others wait for, for as long as answers may be awaited. A server that is gone without a word shows by nothing
     /// else for a quarter of an hour; on another connection there may be one again. What is dropped has handed over whole revisions,
     /// and goes on there.
-    pub(crate) async fn answered<T>(
-        &self,
-        work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    async fn answered<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let limit = self.options().answer_max;
         let silent = |_| Err(StoreError::Unavailable(format!("it said nothing for {limit:?}")));
         tokio::time::timeout(limit, work).await.unwrap_or_else(silent)

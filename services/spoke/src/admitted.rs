@@ -130,7 +130,7 @@ async fn admit(
 }
 
 /// Least time for a call that takes whole lists: the first of a cluster has tens of thousands of objects, which one transaction writes.
-/// Each part of a watch waits for its own pushes alone.
+/// The other parts of the same watch wait for it meanwhile, and no other watch does.
 const LIST_TIMEOUT_MIN: Duration = Duration::from_secs(60);
 
 /// The services that the spoke service works with, each behind its own connections.

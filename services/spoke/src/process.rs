@@ -44,8 +44,8 @@ pub struct SpokeProcessConfig {
     pub tls: ServiceFiles,
     /// Where the services are.
     pub peers: PeersConfig,
-    /// Until a call to a service has to be answered; a push of RBAC or of ServiceAccounts has a minute at least. Without it a call whose
-    /// service hangs would hold up the leases on all clusters.
+    /// Until a call to a service has to be answered; a push of RBAC or of ServiceAccounts has a minute at least. More lets in a cluster whose
+    /// first list is written for longer than that, and has all of a cluster wait for as long where a service hangs.
     pub call_timeout_ms: u64,
     /// Written once every service is there: one JSON object for scripts.
     pub ready_file: Option<PathBuf>,

@@ -41,13 +41,8 @@ impl Store {
     /// removes what is too old or too many, so that the table keeps its bound at any rate.
     ///
     /// # Errors
-    /// When the database does not take them, or says nothing for longer than any statement may take: one hand puts all of them, and
-    /// nobody ends its wait.
+    /// When the database does not take them.
     pub async fn put_decisions(&self, batch: &[DecisionRecord]) -> Result<(), StoreError> {
-        self.answered(Box::pin(self.put_decisions_in_turn(batch))).await
-    }
-
-    async fn put_decisions_in_turn(&self, batch: &[DecisionRecord]) -> Result<(), StoreError> {
         let mut values = Vec::with_capacity(batch.len());
         for decision in batch {
             values.push(values_of(decision)?);
