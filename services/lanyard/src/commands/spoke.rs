@@ -57,8 +57,9 @@ pub(super) use review_rule;
 pub(super) const CERTIFICATE_FILE: &str = "spoke.crt";
 /// Its key.
 pub(super) const KEY_FILE: &str = "spoke.key";
-/// How long one call to the hub may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one call to the hub may take: as long as its front door lets any. A first list is written by one transaction, and one that
+/// ends before that is only begun anew. Whether the hub is there at all pings tell sooner.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most bytes of a cluster's RBAC, and of its ServiceAccounts: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
 const BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
 /// How often the way to the API server is read anew: a pod's token is replaced within the hour.
