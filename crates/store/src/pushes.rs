@@ -22,14 +22,16 @@ pub struct SpokePushQuota {
     pub per_second: u32,
     /// Pushes at once.
     pub burst: u32,
-    /// KiB a second, over time, of what the pushes change, as it was before and as it is after: what the chain keeps of them. 0 counts as 1.
+    /// KiB a second, over time, of what the chain keeps of the pushes: what they change, as it was before and as it is after, and who did it
+    /// and why. 0 counts as 1.
     pub kib_per_second: u32,
     /// KiB of it at once. A push of more is taken where there is any left, and waited for afterwards.
     pub kib_burst: u32,
 }
 
 impl Default for SpokePushQuota {
-    /// A first list, and then one that changes all of it, are far below the burst; the rate is some 1.3 GiB a day.
+    /// The first list of a cluster of thousands of objects, and then one that changes all of it, are below the burst; the rate is some
+    /// 1.3 GiB a day.
     fn default() -> Self {
         Self { per_second: 10, burst: 100, kib_per_second: 16, kib_burst: 64 * 1024 }
     }
@@ -67,7 +69,7 @@ impl SpokePushes {
         self.admit_at(by, what, Instant::now())
     }
 
-    /// A push of `what` changes records of so many bytes ([`Transaction::line_bytes`](crate::Transaction::line_bytes)), if it comes of a
+    /// A push of `what` leaves lines of so many bytes ([`Transaction::line_bytes`](crate::Transaction::line_bytes)), if it comes of a
     /// spoke. Told before it is committed: whoever pushes may be gone by the end of that, and the lines are there all the same.
     pub fn wrote(&self, by: &Actor, what: &'static str, bytes: u64) {
         self.wrote_at(by, what, bytes, Instant::now());

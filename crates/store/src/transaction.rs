@@ -43,6 +43,9 @@ pub use write::check_record;
 /// Longest reason that a change line takes.
 pub const REASON_BYTES_MAX: usize = 2048;
 
+/// About what a line has beside records, key, actor and reason: its scope and kind, numbers, a MAC, and what the database needs for a row.
+pub(crate) const LINE_BYTES: usize = 256;
+
 /// One mutation: its reads and writes, all or none of them. Dropped without [`Transaction::commit`], it leaves nothing.
 ///
 /// After a write that failed it cannot be committed any more.
@@ -212,12 +215,18 @@ impl Transaction {
         Ok(Revision(counter.revision.0 + 1))
     }
 
-    /// How many bytes the records that this mutation changes have in its lines, before and after, so far. Lines are never deleted.
+    /// About how many bytes the lines of this mutation are, so far. They are never deleted. Of small records most of it is not the record:
+    /// each line says who did it, and why in as many words as they gave.
     #[must_use]
     pub fn line_bytes(&self) -> u64 {
-        let bytes = |body: &Option<Vec<u8>>| body.as_ref().map_or(0, |body| body.len() as u64);
+        let reason = self.reason.as_ref().map_or(0, String::len);
+        let of_each = LINE_BYTES + self.actor.len() + reason;
+        let bytes = |body: &Option<Vec<u8>>| body.as_ref().map_or(0, Vec::len);
         let changed = self.writes.iter().filter(|written| written.before != written.after);
-        changed.map(|written| bytes(&written.before) + bytes(&written.after)).sum()
+        changed
+            .map(|written| of_each + written.key.len() + bytes(&written.before) + bytes(&written.after))
+            .map(|bytes| bytes as u64)
+            .sum()
     }
 
     /// Whether this process alone can say that a change is in force everywhere: what an answer that is kept for a second arrival

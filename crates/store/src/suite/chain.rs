@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanyard_api::{Revision, Scope};
 
 use super::{Bench, NOON, tamper, world::*};
-use crate::{ChainFault, Kind, Setting};
+use crate::{ChainFault, Kind, Setting, transaction::LINE_BYTES};
 
 pub(super) async fn revisions_have_no_gaps_and_lines_say_who_what_and_why(bench: Bench) {
     let store = bench.open().await;
@@ -89,19 +89,26 @@ async fn written(bench: &Bench) -> crate::Store {
 
 pub(super) async fn a_mutation_knows_how_much_its_lines_keep(bench: Bench) {
     let store = bench.open().await;
-    let mut made = store.begin("test", &by("test"), &[Scope::Hub]).await.unwrap();
+    let mut mutation = by("test");
+    mutation.reason = Some("as somebody says at length".to_owned());
+    let mut made = store.begin("test", &mutation, &[Scope::Hub]).await.unwrap();
     assert_eq!(made.line_bytes(), 0);
-    made.put(&setting("a", "1")).await.unwrap();
-    let one = made.line_bytes();
-    assert_eq!(one, r#"{"name":"a","value":"1"}"#.len() as u64);
+    for key in ["a", "b"] {
+        made.put(&setting(key, "1")).await.unwrap();
+    }
+    let record = r#"{"name":"a","value":"1"}"#.len();
+    let words = mutation.actor.value.name().len() + "as somebody says at length".len();
+    let beside = LINE_BYTES + words + "a".len();
+    assert_eq!(made.line_bytes(), 2 * (beside + record) as u64, "two lines, each with who did it and why");
     made.commit_unrecorded().await.unwrap();
-    let mut changed = store.begin("test", &by("test"), &[Scope::Hub]).await.unwrap();
-    for (value, bytes) in [("1", 0), ("2", 2 * one), ("3", 2 * one), ("1", 0)] {
+    let mut changed = store.begin("test", &mutation, &[Scope::Hub]).await.unwrap();
+    let one = (beside + 2 * record) as u64;
+    for (value, bytes) in [("1", 0), ("2", one), ("3", one), ("1", 0)] {
         changed.put(&setting("a", value)).await.unwrap();
         assert_eq!(changed.line_bytes(), bytes, "{value}");
     }
     changed.delete::<Setting>(Scope::Hub, "a").await.unwrap();
-    assert_eq!(changed.line_bytes(), one, "as it was before");
+    assert_eq!(changed.line_bytes(), (beside + record) as u64, "as it was before");
 }
 
 pub(super) async fn an_untouched_chain_verifies(bench: Bench) {
