@@ -242,19 +242,24 @@ fn blocks_on_the_role(session_name: &str) -> [(BlockTarget, bool); 5] {
     ]
 }
 
+/// A block that is put up for a test.
+fn block(scope: Scope, target: &BlockTarget, created_at: OffsetDateTime) -> Block {
+    Block {
+        id: BlockId::random(),
+        scope,
+        target: target.clone(),
+        reason: "test".to_owned(),
+        created_by: "test".to_owned(),
+        created_at,
+    }
+}
+
 async fn immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume_role<S: Sessions>(
     hub: Hub<S>,
 ) {
     for (target, stops) in blocks_on_the_role("ana") {
         for scope in [Scope::Hub, Scope::Account(ACCOUNT.parse().unwrap())] {
-            let block = Block {
-                id: BlockId::random(),
-                scope,
-                target: target.clone(),
-                reason: "test".to_owned(),
-                created_by: "test".to_owned(),
-                created_at: OffsetDateTime::now_utc(),
-            };
+            let block = block(scope, &target, OffsetDateTime::now_utc());
             let mutation = Mutation { allow_lockout: true, ..Mutation::system("test") };
             let mut tx = hub.store.begin("test", &mutation, &[scope]).await.unwrap();
             tx.put(&block).await.unwrap();

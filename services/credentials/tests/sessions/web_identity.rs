@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use lanyard_api::{
-    BlockId, Fault,
+    Fault,
     authn::oidc_providers::OidcProvider,
     credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal},
     grpc::{Door, Remote, Served},
-    mapping::{Block, BlockTarget},
+    mapping::BlockTarget,
     suite::{admitting, serve_in_process},
     voucher::{Audience, Vouchers},
 };
@@ -347,14 +347,7 @@ async fn immunity_39_blocks_on_issuer_and_subject_stop_the_exchange(database: Te
     ];
     for (target, stops) in targets {
         for scope in [Scope::Hub, Scope::Account(ACCOUNT.parse().unwrap())] {
-            let block = Block {
-                id: BlockId::random(),
-                scope,
-                target: target.clone(),
-                reason: "test".to_owned(),
-                created_by: "test".to_owned(),
-                created_at: world.clock.now(),
-            };
+            let block = block(scope, &target, world.clock.now());
             world.put(&block).await;
             let expected = if stops { WebIdentityRefusal::RejectedClaim.code() } else { "ok" };
             assert_eq!(code(&world.ask(json!({"sub": "repo:a/b:x"})).await), expected, "{scope} {target:?}");
@@ -370,14 +363,7 @@ async fn immunity_20_a_block_on_the_role_its_account_or_the_session_stops_the_ex
     world.role_for(r#""repo:a/b:*""#).await;
     for (target, stops) in blocks_on_the_role("run-17") {
         for scope in [Scope::Hub, Scope::Account(ACCOUNT.parse().unwrap())] {
-            let block = Block {
-                id: BlockId::random(),
-                scope,
-                target: target.clone(),
-                reason: "test".to_owned(),
-                created_by: "test".to_owned(),
-                created_at: world.clock.now(),
-            };
+            let block = block(scope, &target, world.clock.now());
             world.put(&block).await;
             let answer = world.ask(json!({"sub": "repo:a/b:x"})).await;
             assert_eq!(code(&answer), if stops { DENIED } else { "ok" }, "{scope} {target:?}");
