@@ -1,9 +1,10 @@
 //! Things that are handed over in batches, never on the way of whoever has them.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use metrics::Counter;
 use tokio::sync::{
+    Notify,
     mpsc::{Receiver, Sender, channel},
     oneshot,
 };
@@ -12,8 +13,10 @@ use crate::caught;
 
 /// Most things of one batch.
 const BATCH_MAX: usize = 512;
-/// How long a batch may wait for company: less than anybody needs to ask for what is in it.
-const BATCH_WAIT: Duration = Duration::from_millis(2);
+/// How long a batch may wait for company: who asks for what is in it looks once more after that. A process that sleeps between two
+/// requests has its timer set anew each time where one is nearer than the system's own tick, a few milliseconds, and on virtual machines
+/// that costs as much as half an answer.
+pub const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// What goes to the hand that carries batches over.
 enum Order<T> {
@@ -25,12 +28,14 @@ enum Order<T> {
 /// Takes things without waiting. What does not fit, and what could not be handed over, is dropped and counted.
 pub struct Batches<T> {
     orders: Sender<Order<T>>,
+    /// Ends a wait, where somebody waits for the hand or the queue fills up.
+    hurry: Arc<Notify>,
     dropped: Counter,
 }
 
 impl<T> Clone for Batches<T> {
     fn clone(&self) -> Self {
-        Self { orders: self.orders.clone(), dropped: self.dropped.clone() }
+        Self { orders: self.orders.clone(), hurry: Arc::clone(&self.hurry), dropped: self.dropped.clone() }
     }
 }
 
@@ -52,9 +57,9 @@ impl<T: Send + 'static> Batches<T> {
         F: Future<Output = usize> + Send + 'static,
     {
         let (orders, receiver) = channel(queue_max.max(1));
-        let dropped = metrics::counter!(dropped);
-        tokio::spawn(carry_all(receiver, dropped.clone(), hand_over));
-        Self { orders, dropped }
+        let (hurry, dropped) = (Arc::new(Notify::new()), metrics::counter!(dropped));
+        tokio::spawn(carry_all(receiver, Arc::clone(&hurry), dropped.clone(), hand_over));
+        Self { orders, hurry, dropped }
     }
 
     /// Takes one.
@@ -62,24 +67,33 @@ impl<T: Send + 'static> Batches<T> {
         if self.orders.try_send(Order::Carry(thing)).is_err() {
             self.dropped.increment(1);
         }
+        if self.orders.capacity() < self.orders.max_capacity() / 2 {
+            self.hurry.notify_one();
+        }
     }
 
     /// Waits until all that was taken before is handed over, or could not be.
     pub async fn flush(&self) {
         let (done, handed_over) = oneshot::channel();
         if self.orders.send(Order::Flush(done)).await.is_ok() {
+            self.hurry.notify_one();
             // The hand is gone only when the process ends.
             let _ = handed_over.await;
         }
     }
 }
 
-async fn carry_all<T, F>(mut orders: Receiver<Order<T>>, dropped: Counter, hand_over: impl Fn(Vec<T>) -> F)
-where
+async fn carry_all<T, F>(
+    mut orders: Receiver<Order<T>>,
+    hurry: Arc<Notify>,
+    dropped: Counter,
+    hand_over: impl Fn(Vec<T>) -> F,
+) where
     F: Future<Output = usize>,
 {
     let mut taken = Vec::with_capacity(BATCH_MAX);
     while orders.recv_many(&mut taken, BATCH_MAX).await > 0 {
+        let is_full = taken.len() == BATCH_MAX;
         let (mut batch, mut waiting) = (Vec::with_capacity(taken.len()), Vec::new());
         for order in taken.drain(..) {
             match order {
@@ -97,13 +111,16 @@ where
         for done in waiting {
             let _ = done.send(());
         }
-        tokio::time::sleep(BATCH_WAIT).await;
+        // Of a full one the rest may wait already.
+        if !is_full {
+            let _ = tokio::time::timeout(BATCH_WAIT, hurry.notified()).await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::telemetry::names;
@@ -139,6 +156,26 @@ mod tests {
         batches.take(2);
         batches.flush().await;
         assert_eq!(*handed_over.lock().unwrap(), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_a_batch_waits_for_company_unless_the_queue_fills_up() {
+        const QUEUE_MAX: usize = 100;
+        let (batches, handed_over) = into(QUEUE_MAX);
+        let there = || handed_over.lock().unwrap().len();
+        let take = |count| (0..count).for_each(|thing| batches.take(thing));
+        let moment = Duration::from_millis(1);
+        take(1);
+        tokio::time::sleep(moment).await;
+        assert_eq!(there(), 1, "nothing was handed over before");
+        take(1);
+        tokio::time::sleep(BATCH_WAIT - 2 * moment).await;
+        assert_eq!(there(), 1);
+        tokio::time::sleep(2 * moment).await;
+        assert_eq!(there(), 2);
+        take(QUEUE_MAX / 2 + 1);
+        tokio::time::sleep(moment).await;
+        assert_eq!(there(), 2 + QUEUE_MAX / 2 + 1, "more than half of what may wait did");
     }
 
     #[tokio::test]

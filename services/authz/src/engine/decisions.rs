@@ -6,14 +6,17 @@ mod writer;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lanyard_api::{
     Actor, ActorKind, CallError, ClusterId, DecisionId, Fault, Vouched,
     authz::{DecisionRecord, Decisions, InputChanges},
 };
-use lanyard_kit::telemetry::{Counters, names};
+use lanyard_kit::{
+    batches::BATCH_WAIT,
+    telemetry::{Counters, names},
+};
 use lanyard_store::Store;
 
 use self::{keeping::Keeping, writer::Writer};
@@ -23,6 +26,9 @@ use crate::config::AuthzConfig;
 /// Longest text of one field of a record, in bytes; what is longer is cut, and a question left out. A caller chooses usernames and
 /// names of objects.
 const TEXT_BYTES_MAX: usize = 4096;
+
+/// How long a decision may be on its way here from the door that has answered: what its batch waits for, and the call.
+const LATE_MAX: Duration = BATCH_WAIT.saturating_mul(2);
 
 impl Decisions for Authz {
     async fn record(&self, batch: Vec<DecisionRecord>) -> Result<(), Fault> {
@@ -36,10 +42,12 @@ impl Decisions for Authz {
         if matches!(by.value.kind, ActorKind::Spoke { .. }) {
             return Err(none());
         }
-        let kept = self.inner.log.find(id);
-        let record = match kept {
+        let record = match self.found(id).await? {
             Some(record) => record,
-            None => Arc::new(self.inner.store.get_decision(id).await?.ok_or_else(none)?),
+            None => {
+                tokio::time::sleep(LATE_MAX).await;
+                self.found(id).await?.ok_or_else(none)?
+            }
         };
         let hub = self.inner.view.load_full().loaded_hub().await?;
         let is_theirs = hub.spoke(record.cluster).is_some_and(|spoke| may_know(&by.value, spoke));
@@ -48,6 +56,15 @@ impl Decisions for Authz {
 
     async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
         self.watch(by, cluster).await
+    }
+}
+
+impl Authz {
+    async fn found(&self, id: DecisionId) -> Result<Option<Arc<DecisionRecord>>, Fault> {
+        match self.inner.log.find(id) {
+            Some(record) => Ok(Some(record)),
+            None => Ok(self.inner.store.get_decision(id).await?.map(Arc::new)),
+        }
     }
 }
 

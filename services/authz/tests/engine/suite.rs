@@ -62,6 +62,7 @@ suite!(engine, grpc; {
     }
     decisions {
         what_was_recorded_is_found,
+        one_that_is_still_on_its_way_is_waited_for,
         immunity_58_a_decision_of_another_account_does_not_exist,
         a_spoke_finds_no_decision,
         a_decision_of_a_deleted_cluster_is_not_found,

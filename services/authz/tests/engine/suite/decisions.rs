@@ -1,5 +1,7 @@
 //! What [`lanyard_api::authz::Decisions`] promises.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use lanyard_api::{
     CallError, ClusterUid, DecisionId, EntryId, UserInfo,
@@ -49,6 +51,16 @@ pub(crate) async fn what_was_recorded_is_found(stage: &Stage, form: &impl Form) 
     is_not_found(form.find(actor_of(HOME), unknown).await, unknown);
 }
 
+pub(crate) async fn one_that_is_still_on_its_way_is_waited_for(stage: &Stage, form: &impl Form) {
+    let late = record(stage.cluster("main").await.uid);
+    let arrives = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        form.record(vec![late.clone()]).await
+    };
+    let (found, arrived) = tokio::join!(form.find(actor_of(HOME), late.id), arrives);
+    assert_eq!((found, arrived), (Ok(late.clone()), Ok(())));
+}
+
 pub(crate) async fn immunity_58_a_decision_of_another_account_does_not_exist(
     stage: &Stage,
     form: &impl Form,
@@ -95,7 +107,7 @@ pub(crate) async fn a_watch_tells_that_something_changed_until_the_cluster_is_go
     assert_eq!(no.err(), Some(CallError::not_found("cluster", &cluster.id)));
     let mut inputs = form.watch_inputs(actor_of(HOME), cluster.id.clone()).await.unwrap();
     let mut next = async || {
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), inputs.next()).await;
+        let waited = tokio::time::timeout(Duration::from_secs(10), inputs.next()).await;
         waited.expect("a word within ten seconds")
     };
     let first = next().await.unwrap().unwrap().revision;
