@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let outcome = match words.as_slice() {
         [role, folder] if role == echo::ROLE => echo::run(folder.as_ref()),
+        [role, folder] if role == stack::floor::ROLE => stack::floor::run(folder.as_ref()),
         [role] if role == stack::ROLE => stack::run(),
         words => bench(words),
     };

@@ -5,6 +5,7 @@
 
 mod batch;
 mod changes;
+pub(crate) mod floor;
 mod hop;
 mod reviews;
 mod running;

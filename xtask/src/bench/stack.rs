@@ -120,7 +120,9 @@ fn section(figures: &[Figure], machine: &str) -> String {
          for half of them (`TOKIO_WORKER_THREADS`). The PostgreSQL does not wait for its disk \
          (`fsync=off`), so that what a commit takes is not the disk's time. Every answer is looked at. *CPU* of a process is \
          what `/proc` counts for it, the kernel's work for it included; *a hop that is added* is what all processes of the stack \
-         use for a request beyond what `serve` uses, shared among the calls to services that it takes.\n{tables}{END}\n"
+         use for a request beyond what `serve` uses, shared among the calls to services that it takes. With one request at a time \
+         each process sleeps until it is asked, and whoever asks wakes it: *TLS alone, between two processes* is what that costs \
+         where they do nothing but give back some bytes.\n{tables}{END}\n"
     )
 }
 

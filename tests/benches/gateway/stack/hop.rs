@@ -3,29 +3,20 @@
 //! It is an `AuthorizeBatch` of no reviews: encoded, sent over mTLS to the replica with the fewest calls under way, admitted by
 //! the caller's certificate, decoded, answered. Calls that wait at the same time travel together, as the gateway's do.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use lanyard_api::authz::Authorize as _;
-use lanyard_kit::tls::{Authority, ClientCertificates, Names, client_config, server_config};
-use rustls_pki_types::ServerName;
-use time::{Duration, OffsetDateTime};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use super::Scale;
 use super::reviews::HOP_CPU_MOST;
 use super::running::{Service, Stack};
+use super::{Scale, floor};
 use crate::figure::{say, say_under};
 use crate::process::Usage;
-use crate::turn::{CONNECTIONS, Phase, Plan, during};
+use crate::turn::{CONNECTIONS, Phase, during};
 
 /// The figures' table.
-const GROUP: &str = "The gRPC hop alone, over mTLS";
-/// About what such a call, or its answer, has.
-const BYTES: usize = 100;
+pub(super) const GROUP: &str = "The gRPC hop alone, over mTLS";
 
 /// Measures it.
 pub(super) async fn measure(stack: &Stack, scale: Scale) -> Result<()> {
@@ -47,53 +38,7 @@ pub(super) async fn measure(stack: &Stack, scale: Scale) -> Result<()> {
         plain("p50", measured.percentile_microseconds(50), "µs");
         plain("p99", measured.percentile_microseconds(99), "µs");
     }
-    tls_alone(scale.plan).await
-}
-
-/// What no call that travels by itself can be cheaper than: its bytes there and back over TLS, and nothing else. Both ends are in this
-/// process.
-async fn tls_alone(plan: Plan) -> Result<()> {
-    let (folder, now) = (tempfile::tempdir()?, OffsetDateTime::now_utc());
-    let authority = Authority::create(&folder.path().join("pki"), "bench", now)?;
-    let certificate = authority.issue_server(&Names::loopback(), Duration::DAY, now)?;
-    let acceptor = TlsAcceptor::from(server_config(&certificate, ClientCertificates::NotAsked)?);
-    let connector = TlsConnector::from(Arc::new(client_config(&authority.roots()?, None)?));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let asking = TcpStream::connect(address).await?;
-    let (answering, _) = listener.accept().await?;
-    asking.set_nodelay(true)?;
-    answering.set_nodelay(true)?;
-    let name = ServerName::IpAddress(address.ip().into());
-    let (asking, answering) = tokio::try_join!(connector.connect(name, asking), acceptor.accept(answering))?;
-    let answering = tokio::spawn(answer(answering));
-    let phase = &Phase::default();
-    let measured = during(phase, plan, &[Usage::own()], std::iter::once(ask(asking, phase))).await?;
-    answering.abort();
-    say(GROUP, "TLS alone, 1 at once: CPU of both", measured.cpu_microseconds(), "µs", None);
-    Ok(())
-}
-
-async fn ask(mut stream: client::TlsStream<TcpStream>, phase: &Phase) -> Result<Vec<u32>> {
-    let (mut nanoseconds, mut bytes) = (Vec::new(), [0; BYTES]);
-    while !phase.is_over() {
-        let begun = Instant::now();
-        stream.write_all(&bytes).await?;
-        stream.flush().await?;
-        stream.read_exact(&mut bytes).await?;
-        phase.count(begun, &mut nanoseconds);
-    }
-    Ok(nanoseconds)
-}
-
-/// Gives back what it is sent, until it is sent no more.
-async fn answer(mut stream: server::TlsStream<TcpStream>) -> std::io::Result<()> {
-    let mut bytes = [0; BYTES];
-    loop {
-        stream.read_exact(&mut bytes).await?;
-        stream.write_all(&bytes).await?;
-        stream.flush().await?;
-    }
+    floor::measure(scale.plan).await
 }
 
 async fn call(authz: &Service, phase: &Phase) -> Result<Vec<u32>> {
