@@ -280,6 +280,7 @@ mod tests {
                     source_identity: None,
                     chain_depth: 0,
                 }),
+                session_policy: None,
             };
             CallerIdentity::of(&Actor { kind, ..Actor::system("test") }).unwrap()
         };

@@ -301,6 +301,10 @@ pub enum ActorKind {
         principal_id: String,
         /// What a role session made by it descends from and inherits.
         lineage: Box<Lineage>,
+        /// The policy of its session, as the JSON given: for the one call that asks for it, so that all others carry no more than they
+        /// need.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_policy: Option<String>,
     },
     /// A spoke cluster, by its certificate: its own aws-auth, RBAC, ServiceAccounts and keys alone.
     Spoke {

@@ -109,6 +109,9 @@ const REVIEW_POD: &str = "/lanyard.spoke.v1.PodReviews/ReviewPod";
 /// What everybody may ask, whatever policies say (AWS STS `GetCallerIdentity`).
 pub const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
 
+/// What everybody may ask of themselves, unless a policy of theirs denies just that.
+pub const GET_CALLER_POLICIES: &str = "lanyard:GetCallerPolicies";
+
 /// Every method that the suite has: what metrics and traces tell apart.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     let own = OPEN.iter().chain(INTERNAL).chain(UNSIGNED).copied();

@@ -3,6 +3,7 @@
 //! A name resolves in one account: the actor's own, or the one that a hub operator names, whom Admit has let act on the hub
 //! itself. In any other account nothing exists. Names are spelled as they were given when the thing was made.
 
+mod caller_policies;
 mod instance_profiles;
 mod keys;
 mod oidc_providers;
@@ -15,8 +16,8 @@ mod trusted;
 mod users;
 
 use lanyard_api::authn::accounts::{
-    AccessKey, Account, Accounts, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-    NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
+    AccessKey, Account, Accounts, CallerPolicies, CreateAccount, CreateRole, CreateUser, IamRole,
+    InlinePolicy, Named, NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
 };
 use lanyard_api::{
     Actor, ActorKind, CallError, Denial, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
@@ -381,5 +382,9 @@ impl<S: SharedCache> Accounts for Engine<S> {
         name: String,
     ) -> Result<Mutated<InlinePolicy>, CallError> {
         self.delete_inline_policy(by, account, owner, name).await
+    }
+
+    async fn get_caller_policies(&self, by: Vouched<Actor>) -> Result<CallerPolicies, CallError> {
+        self.policies_of_caller(&by.value).await
     }
 }

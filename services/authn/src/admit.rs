@@ -194,8 +194,10 @@ impl<S: SharedCache> Engine<S> {
         if let Some(name) = asked.missing_cluster {
             return Ok(Admission::Forbidden(denial::unknown_cluster(name)));
         }
+        let session_policy =
+            (action == methods::GET_CALLER_POLICIES).then(|| session_policy(holder)).flatten();
         let actor = Actor {
-            kind: kind(holder, ancestors),
+            kind: kind(holder, ancestors, session_policy),
             action: action.to_owned(),
             resource: allowed.resource,
             request_digest: call.request_digest,
@@ -234,7 +236,13 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
     Some(Denial { code: "blocked".into(), message })
 }
 
-fn kind(holder: &Holder, ancestors: Vec<String>) -> ActorKind {
+/// What narrows the caller's session, which stands in its sealed token alone.
+fn session_policy(holder: &Holder) -> Option<String> {
+    let policy = holder.session.as_ref()?.session_policy.as_ref()?;
+    Some(policy.source().to_owned())
+}
+
+fn kind(holder: &Holder, ancestors: Vec<String>, session_policy: Option<String>) -> ActorKind {
     let claims = holder.session.as_deref();
     let transitive = claims.map(|claims| {
         let tags = claims.tags.iter().filter(|(key, _)| claims.transitive_keys.contains(*key));
@@ -253,5 +261,6 @@ fn kind(holder: &Holder, ancestors: Vec<String>) -> ActorKind {
                 .map_or(0, |claims| claims.chain_depth.saturating_add(u8::from(holder.owner.is_role()))),
         }),
         arn: holder.arn(),
+        session_policy,
     }
 }

@@ -8,7 +8,7 @@ mod cluster;
 mod hub;
 mod identity_provider;
 
-pub(crate) use account::{AccountModel, AccountSnapshot, OwnerView, Principal};
+pub(crate) use account::{AccountModel, AccountSnapshot, OwnerView, Policies, Principal};
 pub(crate) use cluster::{ClusterModel, ClusterSnapshot, EntryView, IssuerView};
 pub(crate) use hub::{ClusterView, HubModel, HubSnapshot};
 pub(crate) use identity_provider::ProviderView;

@@ -170,6 +170,18 @@ pub struct InlinePolicy {
     pub document: String,
 }
 
+/// What a caller's calls are weighed by at this hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerPolicies {
+    /// Whose policies these are: the caller, or the role of the caller's session. None where that is the account itself, which has none
+    /// and may do everything in it.
+    pub owner: Option<PolicyOwner>,
+    /// The owner's inline policies, by name.
+    pub policies: Vec<InlinePolicy>,
+    /// The session's own policy, as the JSON given, where one narrows it: both have to allow a call.
+    pub session_policy: Option<String>,
+}
+
 /// What makes a user.
 #[derive(Debug, Clone)]
 pub struct CreateUser {
@@ -428,6 +440,11 @@ pub trait Accounts: Send + Sync + 'static {
         owner: PolicyOwner,
         name: String,
     ) -> impl Future<Output = Result<Mutated<InlinePolicy>, CallError>> + Send;
+    /// The policies that the actor's own calls are weighed by, whatever they allow.
+    fn get_caller_policies(
+        &self,
+        by: Vouched<Actor>,
+    ) -> impl Future<Output = Result<CallerPolicies, CallError>> + Send;
 }
 
 /// What registers an account.

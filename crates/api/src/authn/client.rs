@@ -25,8 +25,8 @@ use super::{
     Accounts, Admission, Admit, AdmitAws, AdmitAwsQuery, AdmitQuery, Authenticate, AuthenticateQuery,
     Authentication, AwsAdmission,
     accounts::{
-        AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-        NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
+        AccessKey, Account, CallerPolicies, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy,
+        Named, NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
     },
     convert,
 };
@@ -333,5 +333,10 @@ impl<C: Wire> Accounts for Remote<C> {
         let message =
             pb::DeletePolicyRequest { mutation: None, account: account(of), owner: Some(owner.into()), name };
         call!(self.AccountsClient::delete_policy(self.mutation(by, message)))
+    }
+
+    async fn get_caller_policies(&self, by: Vouched<Actor>) -> Result<CallerPolicies, CallError> {
+        let message = pb::GetCallerPoliciesRequest {};
+        call!(self.AccountsClient::get_caller_policies(self.actor(by, message)))
     }
 }

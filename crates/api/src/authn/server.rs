@@ -150,6 +150,8 @@ serve! {
         let account = codec::optional_text::read("account", m.account)?;
         engine.delete_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
     };
+    actor get_caller_policies(pb::GetCallerPoliciesRequest) -> pb::CallerPolicies
+        = |engine, by, _m| engine.get_caller_policies(by).await?.into();
 }
 
 serve! {

@@ -106,6 +106,7 @@ managed! {
         "GetPolicy" GetPolicyRequest => by_owner("iam:GetUserPolicy", "iam:GetRolePolicy");
         "ListPolicies" ListPoliciesRequest => by_owner("iam:ListUserPolicies", "iam:ListRolePolicies");
         "DeletePolicy" DeletePolicyRequest mutates => by_owner("iam:DeleteUserPolicy", "iam:DeleteRolePolicy");
+        "GetCallerPolicies" GetCallerPoliciesRequest => is(super::GET_CALLER_POLICIES);
     }
     authn."OidcProviders" {
         "CreateOidcProvider" CreateOidcProviderRequest mutates => is("iam:CreateOpenIDConnectProvider");

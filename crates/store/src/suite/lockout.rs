@@ -237,6 +237,7 @@ fn by_user_of(account: &str) -> Mutation {
             source_identity: None,
             chain_depth: 0,
         }),
+        session_policy: None,
     };
     Mutation::by(Vouched::in_process(Actor { kind, ..Actor::system("test") }))
 }

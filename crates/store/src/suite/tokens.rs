@@ -23,6 +23,7 @@ fn with_token(principal_id: &str, action: &str, token: &str, request: u8) -> Mut
             source_identity: None,
             chain_depth: 0,
         }),
+        session_policy: None,
     };
     let action = action.to_owned();
     let actor = Actor { kind, action, request_digest: [request; 32], ..Actor::system("test") };

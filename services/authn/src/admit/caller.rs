@@ -2,7 +2,7 @@
 
 use lanyard_api::Denial;
 use lanyard_api::methods::{PassedRole, PassedRoleName};
-use lanyard_iam::policy::Evaluation;
+use lanyard_iam::policy::{Decision, Evaluation};
 use lanyard_iam::{ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
 
 use super::context::{self, Circumstances};
@@ -89,6 +89,21 @@ impl Caller<'_> {
         match &evaluation.deciding {
             Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
             _ => Err(self.refused(&evaluation, action, &resource)),
+        }
+    }
+
+    /// The same of what needs no permission, and that a policy may deny all the same: by a statement that says so.
+    pub(super) fn ask_unless_denied(
+        &self,
+        action: &str,
+        resource: String,
+        why: &str,
+    ) -> Result<Allowed, Denial> {
+        let evaluation = self.evaluate(action, &resource);
+        match (evaluation.decision, &evaluation.deciding) {
+            (Decision::ExplicitDeny, _) => Err(self.refused(&evaluation, action, &resource)),
+            (Decision::Allow, Some(place)) => Ok(Allowed { resource, by: statement(place) }),
+            _ => Ok(Allowed { resource, by: why.to_owned() }),
         }
     }
 }

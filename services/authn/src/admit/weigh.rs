@@ -30,6 +30,8 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
 /// What lets everybody ask who they are.
 const ANYBODY: &str = "nobody needs permission to ask who they are";
+/// What lets everybody ask by which policies they are weighed, where none of these says so.
+const ABOUT_ONESELF: &str = "nobody needs permission to ask which policies they have";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
 
@@ -100,6 +102,9 @@ impl<S: SharedCache> Engine<S> {
             && let Err(denial) = caller.ask(CREATE_FOR_SEVERAL, resource.clone())
         {
             return Ok(Err(denial));
+        }
+        if call.action == methods::GET_CALLER_POLICIES {
+            return Ok(caller.ask_unless_denied(call.action, resource, ABOUT_ONESELF));
         }
         let allowed = caller.ask(call.action, resource);
         if let Ok(allowed) = &allowed

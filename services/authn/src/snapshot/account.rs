@@ -150,6 +150,15 @@ impl Policies {
 }
 
 impl OwnerView {
+    /// How policies name it as their owner.
+    pub(crate) fn policy_owner(&self) -> PolicyOwner {
+        match &self.principal {
+            Principal::User(user) => PolicyOwner::User(user.name.clone()),
+            Principal::Role { role, .. } => PolicyOwner::Role(role.name.clone()),
+            Principal::Elsewhere(arn) => PolicyOwner::Principal(arn.canonical()),
+        }
+    }
+
     /// Its own ARN, path included.
     pub(crate) fn arn(&self, partition: Partition) -> PrincipalArn {
         let (account, kind) = match &self.principal {

@@ -68,7 +68,7 @@ async fn a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies
         world.engine.admit(asked(&world, &certificate, method, body)).await.unwrap()
     };
     let actor = admitted(ask(DESCRIBE, &body()).await);
-    let ActorKind::Principal { authority, arn, principal_id, lineage } = actor.kind else { panic!() };
+    let ActorKind::Principal { authority, arn, principal_id, lineage, .. } = actor.kind else { panic!() };
     assert_eq!((authority, principal_id), (Authority::Local, user.principal_id));
     assert_eq!(arn.to_string(), format!("arn:aws:iam::{}:user/ana", world.hub.account));
     let shown = vec![named(&certificate)];

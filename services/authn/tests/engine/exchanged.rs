@@ -9,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::accounts::{Account, Accounts, InlinePolicy, PolicyOwner};
 use lanyard_api::authn::{Admission, Admit as _};
 use lanyard_api::mapping::{BlockTarget, Cluster};
-use lanyard_api::{ActorKind, Authority, CallError, Mutation, Scope, TrustedAccount};
+use lanyard_api::{ActorKind, Authority, CallError, Mutation, Scope, TrustedAccount, Vouched};
 use lanyard_iam::token::mint_hub_proof;
 use lanyard_iam::{
     AccessKeyId, Ancestor, Credentials, Partition, PrincipalArn, PrincipalId, Region, SessionClaims,
@@ -20,6 +20,7 @@ use lanyard_store::{Record as _, on_each_store, test_support::TestDatabase};
 use prost::Message as _;
 use time::Duration;
 
+const GET_CALLER_POLICIES: &str = "/lanyard.authn.v1.Accounts/GetCallerPolicies";
 const GET_CALLER_IDENTITY: &str = "/lanyard.credentials.v1.Sessions/GetCallerIdentity";
 const PUT_POLICY: &str = "/lanyard.authn.v1.Accounts/PutPolicy";
 const AWS_KEY: &str = "ASIAEXAMPLE123456789";
@@ -183,7 +184,7 @@ async fn an_exchanged_session_is_weighed_by_its_principals_policies_and_no_other
     put(&world, user(), "all", &allow("*", "*")).await.unwrap();
     let dev = of_role(&world).await;
     let actor = admitted(world.call(&dev, DESCRIBE, &describe("abroad")).await);
-    let ActorKind::Principal { authority, arn, principal_id, lineage } = actor.kind else { panic!() };
+    let ActorKind::Principal { authority, arn, principal_id, lineage, .. } = actor.kind else { panic!() };
     assert_eq!(authority, Authority::Aws);
     assert_eq!(arn.to_string(), format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/Dev/ana"));
     assert_eq!(principal_id, "AROAEXAMPLE1234567890");
@@ -213,6 +214,13 @@ async fn an_exchanged_session_is_weighed_by_its_principals_policies_and_no_other
     assert_eq!(actor.name(), format!("arn:aws:iam::{AWS_ACCOUNT}:user/team/ana"));
     let who = lanyard_proto::credentials::v1::GetCallerIdentityRequest {};
     admitted(world.call(&dev, GET_CALLER_IDENTITY, &who).await);
+
+    let own = authn::GetCallerPoliciesRequest {};
+    let actor = admitted(world.call(&dev, GET_CALLER_POLICIES, &own).await);
+    let told = world.engine.get_caller_policies(Vouched::in_process(actor)).await.unwrap();
+    assert_eq!((told.owner, told.policies.len(), told.session_policy), (Some(role()), 2, None));
+    put(&world, role(), "no", &allow("lanyard:*", "*").replace("Allow", "Deny")).await.unwrap();
+    assert_eq!(forbidden(world.call(&dev, GET_CALLER_POLICIES, &own).await).code, "explicit_deny");
 }
 
 async fn an_exchanged_session_reaches_its_own_account_alone(database: TestDatabase) {

@@ -5,6 +5,7 @@
 mod accounts;
 mod admit;
 mod aws_wire;
+mod caller_policies;
 mod certificates;
 mod condition_keys;
 mod exchanged;

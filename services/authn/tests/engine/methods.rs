@@ -29,7 +29,7 @@ pub(crate) enum Effect {
 }
 
 /// All of them.
-const METHODS: [(&str, Whose, Effect); 46] = [
+const METHODS: [(&str, Whose, Effect); 47] = [
     ("CreateAccount", Hub, Harmless),
     ("DeleteAccount", Hub, Dangerous),
     ("ListAccounts", Hub, Reads),
@@ -57,6 +57,7 @@ const METHODS: [(&str, Whose, Effect); 46] = [
     ("GetPolicy", Account, Reads),
     ("ListPolicies", Account, Reads),
     ("DeletePolicy", Account, Dangerous),
+    ("GetCallerPolicies", Account, Reads),
     ("CreateOidcProvider", Account, Harmless),
     ("GetOidcProvider", Account, Reads),
     ("ListOidcProviders", Account, Reads),

@@ -133,6 +133,8 @@ async fn asked_by_eve(
             assert_eq!(elsewhere, "not_found", "{method}");
             policy_asked_by_eve(calls, account, ana(), method).await
         }
+        // She can name nobody: it is her own that are asked for, and there is no record of her.
+        "GetCallerPolicies" => rule(calls.get_caller_policies(actor()).await),
         "CreateOidcProvider" => rule(calls.create_oidc_provider(by(), provider(there)).await),
         "GetOidcProvider" => rule(calls.get_oidc_provider(actor(), known()).await),
         "ListOidcProviders" => listed(account, calls.list_oidc_providers(actor(), account, page()).await),

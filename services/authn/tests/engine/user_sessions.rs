@@ -13,6 +13,7 @@ use time::Duration;
 
 const GET_SESSION_TOKEN: &str = "/lanyard.credentials.v1.Sessions/GetSessionToken";
 const GET_ACCESS_KEY_INFO: &str = "/lanyard.authn.v1.Accounts/GetAccessKeyInfo";
+const GET_CALLER_POLICIES: &str = "/lanyard.authn.v1.Accounts/GetCallerPolicies";
 
 in_each_form! {
     every_user_may_ask_for_a_session_and_no_session_may,
@@ -86,6 +87,7 @@ async fn a_users_session_is_its_user_and_may_neither_iam_nor_sts(start: Start) {
     }
     admitted(world.call(&key, GET_USER, &get_user).await);
     admitted(world.call(&key, GET_ACCESS_KEY_INFO, &info).await);
+    admitted(world.call(&own, GET_CALLER_POLICIES, &authn::GetCallerPoliciesRequest {}).await);
     let role =
         world.role(user.account, "/", "Dev", &format!("arn:aws:iam::{}:user/team/ana", user.account)).await;
     admitted(world.call(&own, ASSUME_ROLE, &assume(&world, &role)).await);

@@ -134,6 +134,7 @@ mod tests {
                 source_identity: None,
                 chain_depth: 1,
             }),
+            session_policy: None,
         };
         Actor { kind, ..Actor::system("test") }
     }

@@ -88,6 +88,7 @@ fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
             source_identity: None,
             chain_depth,
         }),
+        session_policy: None,
     };
     Vouched::in_process(actor)
 }

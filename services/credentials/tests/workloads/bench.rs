@@ -227,6 +227,7 @@ pub(crate) fn actor_of(number: &str) -> Vouched<Actor> {
             source_identity: None,
             chain_depth: 0,
         }),
+        session_policy: None,
     };
     Vouched::in_process(Actor { kind, ..Actor::system("test") })
 }

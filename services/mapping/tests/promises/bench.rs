@@ -255,6 +255,7 @@ fn actor(arn: &str, principal_id: &str, resource: &str) -> Actor {
             arn,
             principal_id: principal_id.to_owned(),
             lineage: Box::new(lineage),
+            session_policy: None,
         },
         action: String::new(),
         resource: resource.to_owned(),

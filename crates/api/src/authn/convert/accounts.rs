@@ -5,8 +5,8 @@ use lanyard_proto::authn::v1::{self as pb, policy_owner::Owner};
 
 use crate::{
     authn::accounts::{
-        AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-        NewAccessKey, PolicyOwner, User,
+        AccessKey, Account, CallerPolicies, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy,
+        Named, NewAccessKey, PolicyOwner, User,
     },
     fault::CallError,
     grpc::{
@@ -52,6 +52,28 @@ impl TryFrom<pb::PolicyOwner> for PolicyOwner {
             Owner::Role(name) => Self::Role(name),
             Owner::PrincipalArn(arn) => Self::Principal(principal(&arn)?),
         })
+    }
+}
+
+impl From<CallerPolicies> for pb::CallerPolicies {
+    fn from(answer: CallerPolicies) -> Self {
+        let CallerPolicies { owner, policies, session_policy } = answer;
+        let is_account = owner.is_none();
+        Self { owner: owner.map(Into::into), is_account, policies: field::all(policies), session_policy }
+    }
+}
+
+impl TryFrom<pb::CallerPolicies> for CallerPolicies {
+    type Error = CallError;
+
+    fn try_from(answer: pb::CallerPolicies) -> Result<Self, CallError> {
+        let pb::CallerPolicies { owner, is_account, policies, session_policy } = answer;
+        let owner = match is_account {
+            true => None,
+            // Whoever is not told is not the account, which may do everything.
+            false => Some(message::read("owner", owner)?),
+        };
+        Ok(Self { owner, policies: field::each_in("policies", policies)?, session_policy })
     }
 }
 

@@ -130,12 +130,13 @@ impl TryFrom<pb::Actor> for Actor {
 impl From<ActorKind> for actor::Kind {
     fn from(kind: ActorKind) -> Self {
         match kind {
-            ActorKind::Principal { authority, arn, principal_id, lineage } => {
+            ActorKind::Principal { authority, arn, principal_id, lineage, session_policy } => {
                 Self::Principal(actor::Principal {
                     authority: authority.to_string(),
                     arn: arn.to_string(),
                     principal_id,
                     lineage: Some((*lineage).into()),
+                    session_policy,
                 })
             }
             ActorKind::Spoke { cluster } => Self::Spoke(actor::Spoke { cluster_uid: cluster.to_string() }),
@@ -157,6 +158,7 @@ impl TryFrom<actor::Kind> for ActorKind {
                 arn: field::parse("arn", &principal.arn)?,
                 principal_id: principal.principal_id,
                 lineage: Box::new(field::required("lineage", principal.lineage)?.try_into()?),
+                session_policy: principal.session_policy,
             },
             actor::Kind::Spoke(spoke) => {
                 Self::Spoke { cluster: field::parse("cluster_uid", &spoke.cluster_uid)? }

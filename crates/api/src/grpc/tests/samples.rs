@@ -56,6 +56,7 @@ pub(super) fn principal() -> ActorKind {
             source_identity: Some("ana".to_owned()),
             chain_depth: 2,
         }),
+        session_policy: Some("{}".to_owned()),
     }
 }
 

@@ -39,8 +39,8 @@ macro_rules! targets {
 
 targets! {
     authn::CreateAccountRequest, authn::DeleteAccountRequest => |_m| Ok(Target::own(Resource::Hub));
-    authn::ListAccountsRequest, authn::GetAccessKeyInfoRequest, credentials::GetSessionTokenRequest
-        => |_m| Ok(Target::own(Resource::Account));
+    authn::ListAccountsRequest, authn::GetAccessKeyInfoRequest, authn::GetCallerPoliciesRequest,
+    credentials::GetSessionTokenRequest => |_m| Ok(Target::own(Resource::Account));
 
     authn::CreateUserRequest => |m| {
         let resource = Resource::User { path: Some(m.path.clone()), name: m.name.clone() };
