@@ -22,7 +22,8 @@ mod sts;
 pub use error::AwsError;
 pub use input::{Asked, Caller, KnownCluster};
 pub use operation::{
-    Found, HttpCall, OPERATIONS, Operation, Paging, Protocol, Route, Service, asked_by_query, find,
+    Found, HttpCall, OPERATIONS, OWN_OPERATIONS, Operation, Paging, Protocol, Route, Service, asked_by_query,
+    find,
 };
 pub use page_key::PageKey;
 pub use sts::{ASSUME_ROLE_WITH_WEB_IDENTITY, unsigned};

@@ -139,6 +139,7 @@ answers! {
         "AssumeRole" => sts::assume_role;
         "GetSessionToken" => sts::get_session_token;
         "GetAccessKeyInfo" => sts::get_access_key_info;
+        "GetCallerPolicies" => sts::get_caller_policies;
     }
 }
 

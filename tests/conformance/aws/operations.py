@@ -13,6 +13,9 @@ import botocore.session
 DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "aws-compatibility.md"
 SERVICES = ("eks", "eks-auth", "sts", "iam")
 
+# Operations that no service of AWS's has: Lanyard's own (`aws_wire::OWN_OPERATIONS`).
+OWN = frozenset({"sts:GetCallerPolicies"})
+
 # Errors of the models that no operation gives for a reason of its own.
 NEVER = {
     "ClientException": "who may not is told AccessDeniedException",
@@ -102,6 +105,21 @@ def listed() -> dict[str, botocore.model.OperationModel]:
             names = set(re.findall(r"\w+", words)) & set(model.operation_names)
             found |= {f"{service}:{name}": model.operation_model(name) for name in names}
     return found
+
+
+@functools.cache
+def listed_as_own() -> frozenset[str]:
+    """The operations that the documentation calls Lanyard's own."""
+    section = DOCUMENT.read_text().split("\n## Operations\n")[1].split("\n## ")[0]
+    rows = section.split("| own operation |")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.split("|")[1:3]] for row in rows]
+    return frozenset(f"{of.split(',')[0].lower()}:{name}" for name, of in cells)
+
+
+def of_models() -> set[str]:
+    """All operations of AWS's that its models have."""
+    models = {service: _session().get_service_model(service) for service in SERVICES}
+    return {f"{service}:{name}" for service, model in models.items() for name in model.operation_names}
 
 
 @functools.cache

@@ -14,6 +14,11 @@ def test_the_documentation_lists_operations_of_each_service():
     assert len(listed()) > 70, sorted(listed())
 
 
+def test_the_operations_of_lanyards_own_are_named_and_aws_has_none_of_them():
+    assert operations.listed_as_own() == operations.OWN
+    assert not operations.OWN & operations.of_models() and not operations.OWN & set(listed())
+
+
 def test_each_was_answered_as_its_model_has_it():
     assert [name for name in listed() if not seen(name).ok] == []
 

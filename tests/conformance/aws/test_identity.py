@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import json
 import time
+import xml.etree.ElementTree
 from urllib.parse import urlencode
 
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
+import botocore.exceptions
 import pytest
 
 from hub import Hub, unique
@@ -81,7 +84,8 @@ def test_a_presigned_question_counts_for_fifteen_minutes_whatever_lifetime_it_gi
     assert raw(hub, "GET", url).status_code == 200
 
 
-JSON = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = FORM | {"Accept": "application/json"}
 
 
 def as_form(action: str, **parameters) -> bytes:
@@ -125,6 +129,97 @@ def test_each_operation_of_sts_is_answered_in_json_to_who_accepts_that_alone(hub
     both = JSON | {"Accept": "application/json, text/xml"}
     answer = own.send("POST", "/", as_form("GetCallerIdentity"), service="sts", headers=both)
     assert answer.headers["content-type"] == "text/xml" and "<GetCallerIdentityResult>" in answer.text
+
+
+NAMESPACE = "{https://sts.amazonaws.com/doc/2011-06-15/}"
+
+
+def statement(action: str, effect: str = "Allow", resource: str = "*") -> dict:
+    return {"Effect": effect, "Action": action, "Resource": resource}
+
+
+def written(*statements: dict) -> str:
+    """A policy document as people write it, with blanks."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, indent=2)
+
+
+def own_policies(by: Wire) -> dict:
+    """What Lanyard's own operation answers, which no model has and no SDK reads."""
+    answer = by.send("POST", "/", as_form("GetCallerPolicies"), service="sts", headers=JSON)
+    assert answer.status_code == 200, answer.text
+    [(name, said)] = answer.json().items()
+    assert (name, set(said)) == ("GetCallerPoliciesResponse", {"GetCallerPoliciesResult", "ResponseMetadata"})
+    return said["GetCallerPoliciesResult"]
+
+
+def test_everybody_may_ask_which_policies_they_have_without_any_permission(hub, wire):
+    ana = hub.create_user("ana", path="/team/")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    own = Wire(hub, ana.credentials)
+    assert own_policies(own) == {"OwnerKind": "user", "OwnerName": ana.name, "Policies": []}
+    document = written(statement("eks:ListClusters"), statement("sts:AssumeRole", resource=role.arn))
+    hub.cli("iam", "policy", "put", "p", "--user", ana.name, "--document", "-", stdin=document)
+    hub.settle()
+    (policy,) = own_policies(own)["Policies"]
+    assert policy["PolicyName"] == "p" and json.loads(policy["PolicyDocument"]) == json.loads(document)
+    assert "\n" not in policy["PolicyDocument"], "blanks between the parts are nobody's"
+    with pytest.raises(botocore.exceptions.ClientError) as refused_of_iam:
+        own.client("iam").list_user_policies(UserName=ana.name)
+    assert refused_of_iam.value.response["Error"]["Code"] == "AccessDenied", "that is another question"
+
+    # A role's session has the role's, and its own policy beside.
+    hub.cli("iam", "policy", "put", "r", "--role", role.name, "--document", "-", stdin=written(statement("eks:*")))
+    hub.settle()
+    narrowing = written(statement("eks:ListClusters"))
+    made = own.sts.assume_role(RoleArn=role.arn, RoleSessionName="night", Policy=narrowing)["Credentials"]
+    secret = hub.secrets.add("a session's secret access key", made["SecretAccessKey"])
+    token = hub.secrets.add("a session token", made["SessionToken"])
+    hub.settle()
+    session = Wire(hub, Credentials(made["AccessKeyId"], secret, token))
+    said = own_policies(session)
+    assert (said["OwnerKind"], said["OwnerName"]) == ("role", role.name)
+    assert [policy["PolicyName"] for policy in said["Policies"]] == ["r"]
+    assert json.loads(said["SessionPolicy"]) == json.loads(narrowing)
+
+    # In XML as STS writes it.
+    answer = session.send("POST", "/", as_form("GetCallerPolicies"), service="sts", headers=FORM)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml"), answer.text
+    result = xml.etree.ElementTree.fromstring(answer.text).find(f"{NAMESPACE}GetCallerPoliciesResult")
+    names = result.findall(f"{NAMESPACE}Policies/{NAMESPACE}member/{NAMESPACE}PolicyName")
+    assert [name.text for name in names] == ["r"]
+    assert json.loads(result.find(f"{NAMESPACE}SessionPolicy").text) == json.loads(narrowing)
+
+
+def test_a_statement_that_denies_it_keeps_them_from_who_asks_which_policies_they_have(hub, wire):
+    ana = hub.create_user("ana")
+    own = Wire(hub, ana.credentials)
+    for action, code in (
+        ("lanyard:GetCallerPolicies", "AccessDenied"),
+        ("sts:GetCallerPolicies", None),
+        ("sts:*", None),
+        ("lanyard:Get*", "AccessDenied"),
+        ("*", "AccessDenied"),
+    ):
+        denying = written(statement(action, "Deny"))
+        hub.cli("iam", "policy", "put", "no", "--user", ana.name, "--document", "-", stdin=denying)
+        hub.settle()
+        if code is None:
+            assert [policy["PolicyName"] for policy in own_policies(own)["Policies"]] == ["no"], action
+            continue
+        answer = own.send("POST", "/", as_form("GetCallerPolicies"), service="sts", headers=FORM)
+        assert (answer.status_code, code_of(answer)) == (403, code), action
+        assert "explicit deny in an identity-based policy" in answer.text and "policy `no`" in answer.text, answer.text
+        assert own.sts.get_caller_identity()["Arn"] == ana.arn, "who one is nothing denies"
+    # Nobody hands the question on, and it names nobody else.
+    answer = raw(hub, "GET", presigned(wire, f"Action=GetCallerPolicies&{VERSION}"))
+    assert (answer.status_code, code_of(answer)) == (403, "SignatureDoesNotMatch"), answer.text
+    told = own_policies(wire)
+    form = as_form("GetCallerPolicies", UserName=ana.name, OwnerName=ana.name)
+    answer = wire.send("POST", "/", form, service="sts", headers=JSON)
+    assert answer.json()["GetCallerPoliciesResponse"]["GetCallerPoliciesResult"] == told and told["OwnerName"] != ana.name
+    answer = wire.send("POST", "/", b"Action=GetCallerPolicies&Version=2010-05-08", service="iam", headers=FORM)
+    assert (answer.status_code, code_of(answer)) == (400, "InvalidAction"), answer.text
 
 
 def test_each_error_of_sts_is_json_to_who_accepts_that_alone(hub, wire):

@@ -209,6 +209,10 @@ impl Operation {
 pub const OPERATIONS: [&[Operation]; 4] =
     [eks::OPERATIONS, eks_auth::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
 
+/// Those of them that no service of AWS's has: Lanyard's own, each asked in the protocol of the service that it stands at. There is no
+/// model of these, and no SDK has them; they are weighed by Lanyard's own actions.
+pub const OWN_OPERATIONS: [(Service, &str); 1] = [(Service::Sts, "GetCallerPolicies")];
+
 /// A request whose operation is known.
 #[derive(Debug)]
 pub struct Found<'a> {

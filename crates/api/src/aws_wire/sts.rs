@@ -41,6 +41,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::action(Service::Sts, "AssumeRole", assume_role),
     Operation::action(Service::Sts, "GetSessionToken", get_session_token),
     Operation::action(Service::Sts, "GetAccessKeyInfo", get_access_key_info),
+    // Lanyard's own (`OWN_OPERATIONS`): at STS, for the relay of a node's agent passes calls to that alone.
+    Operation::action(Service::Sts, "GetCallerPolicies", get_caller_policies),
 ];
 
 /// Refuses to fill up a session token; STS's model has 0 for one that stays as it is.
@@ -110,6 +112,10 @@ fn get_session_token(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 fn get_access_key_info(input: &Input<'_>) -> Result<Asked, AwsError> {
     Ok(input.asks(&authn::GetAccessKeyInfoRequest { access_key_id: input.text("AccessKeyId")? }))
+}
+
+fn get_caller_policies(input: &Input<'_>) -> Result<Asked, AwsError> {
+    Ok(input.asks(&authn::GetCallerPoliciesRequest {}))
 }
 
 /// The operation that nobody signs: its token is the proof.

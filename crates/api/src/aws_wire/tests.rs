@@ -412,6 +412,30 @@ fn immunity_45_an_operation_is_of_one_service_and_has_a_method_of_its_own() {
 }
 
 #[test]
+fn the_operations_of_our_own_are_named_and_weighed_by_actions_of_our_own() {
+    let operations: Vec<&Operation> = OPERATIONS.into_iter().flatten().collect();
+    for (service, name) in OWN_OPERATIONS {
+        let own = operations.iter().find(|operation| (operation.service, operation.name) == (service, name));
+        assert_eq!(own.map(|operation| operation.may_be_presigned), Some(false), "{name}");
+        let form = format!("Action={name}&Version={}", service.version());
+        let asked = read(service, "POST", "/", "", form.as_bytes()).unwrap();
+        let methods::Action::Always(action) = asked.method.action else { panic!("{name}") };
+        assert_eq!(action, format!("lanyard:{name}"));
+        for version in ["", "&Version=2010-05-08"] {
+            let form = format!("Action={name}{version}");
+            assert_eq!(refused(read(service, "POST", "/", "", form.as_bytes())).0, "InvalidAction", "{form}");
+        }
+    }
+    // Of STS all others are AWS's.
+    let of_sts = operations.iter().filter(|operation| operation.service == Service::Sts);
+    let names: Vec<&str> = of_sts.map(|operation| operation.name).collect();
+    assert_eq!(
+        names,
+        ["GetCallerIdentity", "AssumeRole", "GetSessionToken", "GetAccessKeyInfo", "GetCallerPolicies"]
+    );
+}
+
+#[test]
 fn the_message_is_the_one_encoding_that_its_digest_is_of() {
     let entry = format!("/clusters/dev/access-entries/{ROLE_SEGMENT}");
     for asked in [eks("GET", &entry, "", "").unwrap(), eks("GET", "/clusters", "maxResults=3", "").unwrap()] {

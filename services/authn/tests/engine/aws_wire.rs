@@ -132,6 +132,7 @@ in_each_form! {
     immunity_36_a_session_that_has_ended_proves_nobody,
     immunity_45_only_the_service_that_was_signed_for_owns_the_operation,
     immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else,
+    which_policies_one_has_everybody_may_ask_the_sts_that_denies_it_by_a_statement_alone,
     a_presigned_question_counts_as_long_as_a_client_token_whatever_lifetime_it_gives_itself,
     a_page_token_is_of_one_caller_and_one_list,
     a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it,
@@ -369,6 +370,24 @@ async fn immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(start
     let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
     let ana = world.policed("ana", deny).await;
     admitted(send(&world, &ana, &who_am_i()).await);
+}
+
+async fn which_policies_one_has_everybody_may_ask_the_sts_that_denies_it_by_a_statement_alone(start: Start) {
+    let world = world(start).await;
+    let asked = || Sent { query: "Action=GetCallerPolicies&Version=2011-06-15", service: "sts", ..get("/") };
+    let (_, ana) = world.user(world.hub.account, "/", "ana").await;
+    let found = admitted(send(&world, &ana, &asked()).await);
+    assert_eq!(found.method, "/lanyard.authn.v1.Accounts/GetCallerPolicies");
+    assert_eq!(found.actor.value.action, "lanyard:GetCallerPolicies");
+    let presigned = send(&world, &ana, &Sent { presigned: true, ..asked() }).await;
+    assert_eq!(unproven(presigned), "presigned");
+    let deny = allow("lanyard:GetCallerPolicies", "*").replace("Allow", "Deny");
+    let bob = world.policed("bob", &deny).await;
+    let AwsAdmission::Forbidden(denial) = send(&world, &bob, &asked()).await else { panic!() };
+    assert_eq!(denial.code, "explicit_deny");
+    assert!(denial.message.starts_with("User: arn:"), "{denial}");
+    assert!(denial.message.contains("perform: lanyard:GetCallerPolicies on resource: "), "{denial}");
+    assert!(denial.message.ends_with("an identity-based policy (statement `Ok` of policy `p`)"), "{denial}");
 }
 
 async fn a_presigned_question_counts_as_long_as_a_client_token_whatever_lifetime_it_gives_itself(

@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use lanyard_api::{
     CallError, Fault,
+    authn::accounts::{CallerPolicies, InlinePolicy},
     credentials::{
         AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions as _,
         WebIdentitySession,
@@ -11,7 +12,7 @@ use lanyard_api::{
     grpc::Remote,
     voucher::Audience,
 };
-use lanyard_iam::{AccessKeyId, session::SESSION_TOKEN_CHARS_MAX};
+use lanyard_iam::{AccessKeyId, AccountId, session::SESSION_TOKEN_CHARS_MAX};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
 use time::OffsetDateTime;
@@ -104,6 +105,49 @@ pub(super) async fn get_access_key_info<B: Backend>(call: &Call<'_, B>) -> Answe
     Ok(Answer::Query(vec![("Account", Node::Text(account))]))
 }
 
+/// Lanyard's own: what the caller's calls are weighed by.
+pub(super) async fn get_caller_policies<B: Backend>(call: &Call<'_, B>) -> Answered {
+    let found: CallerPolicies =
+        call.ask::<authn::GetCallerPoliciesRequest, authn::CallerPolicies, _>().await?;
+    let account = call.admitted.actor.value.account();
+    Ok(Answer::Query(caller_policies(&found, account)))
+}
+
+fn caller_policies(found: &CallerPolicies, account: Option<AccountId>) -> Members {
+    let (kind, name) = match &found.owner {
+        Some(owner) => (owner.kind(), owner.name().to_owned()),
+        None => ("account", account.map(|account| account.to_string()).unwrap_or_default()),
+    };
+    let policy = |policy: &InlinePolicy| {
+        Node::Members(vec![
+            ("PolicyName", Node::Text(policy.name.clone())),
+            ("PolicyDocument", Node::Text(without_blanks(&policy.document))),
+        ])
+    };
+    let mut members = vec![
+        ("OwnerKind", Node::Text(kind.to_owned())),
+        ("OwnerName", Node::Text(name)),
+        ("Policies", Node::List(found.policies.iter().map(policy).collect())),
+    ];
+    members.extend(
+        found.session_policy.as_deref().map(|json| ("SessionPolicy", Node::Text(without_blanks(json)))),
+    );
+    members
+}
+
+/// A document of JSON without the blanks between its parts, which no quota counts: so as it is, all that a role has fits into what an
+/// agent's relay passes and a client reads.
+fn without_blanks(json: &str) -> String {
+    let (mut is_in_text, mut is_escaped) = (false, false);
+    let is_kept = |char: &char| {
+        let is_kept = is_in_text || !char.is_ascii_whitespace();
+        is_in_text ^= *char == '"' && !is_escaped;
+        is_escaped = is_in_text && *char == '\\' && !is_escaped;
+        is_kept
+    };
+    json.chars().filter(is_kept).collect()
+}
+
 /// A session for whoever bears the token: nobody was admitted, and credentials judges it.
 pub(crate) async fn with_web_identity<B: Backend>(
     backend: &B,
@@ -130,7 +174,62 @@ pub(crate) async fn with_web_identity<B: Backend>(
 
 #[cfg(test)]
 mod tests {
+    use lanyard_api::authn::accounts::PolicyOwner;
+
     use super::*;
+
+    fn policy(document: &str) -> InlinePolicy {
+        InlinePolicy {
+            account: "111122223333".parse().unwrap(),
+            owner: PolicyOwner::Role("Dev".to_owned()),
+            name: "p".to_owned(),
+            document: document.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_callers_policies_are_told_with_their_owner_and_the_sessions_own_where_there_is_one() {
+        let text = |text: &str| Node::Text(text.to_owned());
+        let mut found = CallerPolicies {
+            owner: Some(PolicyOwner::Role("Dev".to_owned())),
+            policies: vec![policy("{\n  \"a\": 1\n}")],
+            session_policy: None,
+        };
+        let listed = Node::List(vec![Node::Members(vec![
+            ("PolicyName", text("p")),
+            ("PolicyDocument", text("{\"a\":1}")),
+        ])]);
+        let mut expected =
+            vec![("OwnerKind", text("role")), ("OwnerName", text("Dev")), ("Policies", listed)];
+        assert_eq!(caller_policies(&found, None), expected);
+        found.session_policy = Some("{ }".to_owned());
+        expected.push(("SessionPolicy", text("{}")));
+        assert_eq!(caller_policies(&found, None), expected);
+        let account = CallerPolicies { owner: None, policies: Vec::new(), session_policy: None };
+        let told = caller_policies(&account, Some("111122223333".parse().unwrap()));
+        assert_eq!(
+            told,
+            [
+                ("OwnerKind", text("account")),
+                ("OwnerName", text("111122223333")),
+                ("Policies", Node::List(Vec::new()))
+            ]
+        );
+    }
+
+    #[test]
+    fn blanks_go_between_the_parts_of_a_document_and_stay_within_its_texts() {
+        let cases = [
+            ("", ""),
+            (" { \"a b\" :\t[ 1 ,\r\n true ] } ", r#"{"a b":[1,true]}"#),
+            (r#"{"a\" b" : " c "}"#, r#"{"a\" b":" c "}"#),
+            (r#"{ "a\\" : "\\\" b" }"#, r#"{"a\\":"\\\" b"}"#),
+            ("\"\u{a0} \u{e4}\" ", "\"\u{a0} \u{e4}\""),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(without_blanks(given), expected, "{given}");
+        }
+    }
 
     #[test]
     fn a_tokens_size_is_told_with_its_part_of_the_longest() {
