@@ -210,44 +210,96 @@ def let_list(hub, kind: str, name: str, arn: str) -> None:
     hub.settle()
 
 
-def test_whose_policies_say_what_they_may_do_is_told_to_who_may_ask(hub, place):
+def keep_from(hub, kind: str, name: str) -> None:
+    """A statement by which the hub itself does not tell them which policies they have."""
+    statement = {"Effect": "Deny", "Action": "lanyard:GetCallerPolicies", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    hub.cli("iam", "policy", "put", "silence", f"--{kind}", name, "--document", "-", stdin=document)
+    hub.settle()
+
+
+def shown(place, *flags: str, **environment: str) -> str:
+    command = [os.environ["LANYARD_BIN"], "whoami", *flags]
+    whole = place.environment(**environment)
+    return subprocess.run(command, capture_output=True, text=True, env=whole, check=True).stdout
+
+
+def test_everybody_is_told_by_which_statements_they_are_weighed(hub, place):
     user = hub.create_user("whoami", path="/team/")
     hub.settle()
     may = place.whoami(**at(hub, user.credentials))["permissions"]
     assert (may["owner_kind"], may["owner"], may["session_policy"]) == ("user", user.name, "none")
-    assert (may["outcome"], may["policies"]) == ("not-allowed", [])
+    assert (may["outcome"], may["policies"], may["documents"], may["not_told"]) == ("listed", [], [], None)
+    assert "they may do nothing that has to be allowed" in may["explained"], may
+
+    role = hub.create_role("whoami", trusts=user.arn)
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "a"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    reads = [f"eks:{verb}AccessEntr{end}" for verb, end in (("Create", "y"), ("Describe", "y"), ("Update", "y"), ("Delete", "y"), ("List", "ies"))]
+    statements = [
+        {"Sid": "Entries", "Effect": "Allow", "Action": reads, "Resource": "*"},
+        {"Effect": "Deny", "NotAction": "eks:*", "Resource": "*", "Condition": condition},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+    hub.cli("iam", "policy", "put", "entries", "--role", role.name, "--document", "-", stdin=document)
+    hub.settle()
+    session = hub.assume_role(user, role, "who")
+    said = place.whoami(**at(hub, session))
+    may = said["permissions"]
+    assert (may["owner_kind"], may["owner"], may["session_policy"]) == ("role", role.name, "none")
+    assert (may["outcome"], may["policies"]) == ("listed", ["entries"])
+    first, second = may["documents"][0]["statements"]
+    assert first == {"sid": "Entries", "effect": "Allow", "actions": reads, "resources": ["*"]}
+    assert (second["effect"], second["not_actions"]) == ("Deny", ["eks:*"])
+    assert second["condition_keys"] == ["aws:PrincipalTag/team", "aws:SourceIp"]
+    lines = [note for note in said["notes"] if note.startswith("`entries`")]
+    assert lines == [
+        f"`entries` (`Entries`) allows {', '.join(reads[:4])} and 1 more on *",
+        "`entries` denies all but eks:* on *, depending on aws:PrincipalTag/team, aws:SourceIp",
+    ]
+    assert yaml.safe_load(shown(place, "--output", "yaml", **at(hub, session)))["permissions"] == may
+    table = shown(place, **at(hub, session))
+    assert all(line in table for line in (may["explained"], *lines)), table
+
+
+def test_where_a_statement_keeps_that_from_them_iam_tells_names_to_who_may_ask(hub, place):
+    user = hub.create_user("whoami", path="/team/")
+    keep_from(hub, "user", user.name)
+    said = place.whoami(**at(hub, user.credentials))
+    may = said["permissions"]
+    assert (may["owner_kind"], may["owner"], may["session_policy"]) == ("user", user.name, "none")
+    assert (may["outcome"], may["policies"], may["documents"]) == ("not-allowed", [], [])
     assert "`iam:ListUserPolicies` is not allowed to them" in may["explained"], may
+    assert "does not tell them" in may["not_told"] and "policy `silence`" in may["not_told"], may
+    assert may["not_told"] in said["notes"], said
     let_list(hub, "user", user.name, user.arn)
     may = place.whoami(**at(hub, user.credentials))["permissions"]
-    assert (may["outcome"], may["policies"]) == ("listed", ["reader"])
+    assert (may["outcome"], sorted(may["policies"])) == ("listed", ["reader", "silence"])
 
     role = hub.create_role("whoami", trusts=user.arn)
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role.arn}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     hub.cli("iam", "policy", "put", "assume", "--user", user.name, "--document", "-", stdin=document)
-    hub.settle()
+    keep_from(hub, "role", role.name)
     session = hub.assume_role(user, role, "who")
     may = place.whoami(**at(hub, session))["permissions"]
     assert (may["owner_kind"], may["owner"], may["outcome"]) == ("role", role.name, "not-allowed")
     let_list(hub, "role", role.name, role.arn)
     said = place.whoami(**at(hub, session))
     may = said["permissions"]
-    assert (may["outcome"], may["policies"], may["session_policy"]) == ("listed", ["reader"], "unknown")
+    assert (may["outcome"], sorted(may["policies"]), may["session_policy"]) == ("listed", ["reader", "silence"], "unknown")
     assert may["explained"] in said["notes"], said
     assert any("session policy" in note and "sealed token" in note for note in said["notes"]), said
-
-    def shown(*flags: str) -> str:
-        command = [os.environ["LANYARD_BIN"], "whoami", *flags]
-        environment = place.environment(**at(hub, session))
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
-
-    assert yaml.safe_load(shown("--output", "yaml"))["permissions"] == may
-    assert may["explained"] in shown()
+    assert yaml.safe_load(shown(place, "--output", "yaml", **at(hub, session)))["permissions"] == may
+    assert may["explained"] in shown(place, **at(hub, session))
 
 
 def test_where_nothing_says_where_iam_is_or_nobody_answers_there_they_are_known_all_the_same(hub, place):
     user = hub.create_user("whoami")
     hub.settle()
+    # The STS that says who they are says that too, wherever IAM is.
+    for iam in ("http://169.254.170.23", "https://127.0.0.1:1"):
+        assert place.whoami(**at(hub, user.credentials) | {"AWS_ENDPOINT_URL_IAM": iam})["permissions"]["outcome"] == "listed"
+    keep_from(hub, "user", user.name)
     sts_alone = at(hub, user.credentials) | {"AWS_ENDPOINT_URL_IAM": "http://169.254.170.23"}
     said = place.whoami(**sts_alone)
     assert said["identity"]["arn"] == user.arn

@@ -195,6 +195,15 @@ def test_whoami_says_that_a_session_was_exchanged_and_which_policies_it_has(lab,
         assert (said["source"], said["identity"]["arn"]) == ("credential-process", person.who.arn)
         return said["permissions"]
 
+    told = may()
+    assert (told["outcome"], told["owner_kind"], told["owner"]) == ("listed", "principal", person.principal), told
+    (policy,) = told["documents"]
+    assert (policy["name"], policy["statements"][0]["actions"]) == ("p", ["eks:ListClusters"])
+    assert told["session_policy"] == "none"
+    # Where a statement keeps that from them, they are told what the hub's IAM and the hub itself let them list.
+    deny = {"Effect": "Deny", "Action": "lanyard:GetCallerPolicies", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    hub.cli("iam", "policy", "put", "--principal", person.principal, "no", "--document", "-", stdin=document)
     assert may()["outcome"] == "not-allowed"
     person.attach("iam:ListRolePolicies", name="list")
     # IAM's operations know roles of the hub alone; the hub itself names whom another authority keeps.
@@ -202,7 +211,7 @@ def test_whoami_says_that_a_session_was_exchanged_and_which_policies_it_has(lab,
     assert exchanged["outcome"] == "exchanged" and person.principal in exchanged["explained"], exchanged
     listed = may("--hub", hub.ready["grpc"], "--ca", hub.ca)
     assert (listed["outcome"], listed["owner_kind"], listed["owner"]) == ("listed", "principal", person.principal)
-    assert sorted(listed["policies"]) == ["list", "p"]
+    assert sorted(listed["policies"]) == ["list", "no", "p"]
 
 
 def test_boto3_signs_with_the_profile(lab, person, founder, monkeypatch):

@@ -26,7 +26,8 @@ use crate::agent::Outcome;
 
 /// Longest request, in bytes: a token and two policies; STS takes no more of either.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// Longest answer, in bytes.
+/// Longest answer, in bytes: that of GetCallerPolicies, 10 240 characters of a role's policies and 2 048 of its session's, of four bytes
+/// at most, with fifty names of 128.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Until a request's body has come, which a pod of this node sends in one go.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -198,6 +199,12 @@ mod tests {
             (Some(format!("{SCOPE}/sts/aws4_request, SignedHeaders=host, Signature=0")), "", true),
             (Some(format!("{SCOPE}/iam/aws4_request, SignedHeaders=host, Signature=0")), "", false),
             (Some(format!("{SCOPE}/iam/aws4_request, SignedHeaders=/sts/aws4_request")), "", false),
+            (
+                Some(format!("{SCOPE}/sts/aws4_request, SignedHeaders=host, Signature=0")),
+                "Action=GetCallerPolicies&Version=2011-06-15",
+                true,
+            ),
+            (None, "Action=GetCallerPolicies&Version=2011-06-15", false),
             (Some("Bearer x/sts/aws4_request".to_owned()), "", false),
             (None, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15", true),
             (None, "Version=2011-06-15&Action=AssumeRoleWithWebIdentity", true),

@@ -1,8 +1,10 @@
 //! `lanyard whoami`: which credentials AWS's tools would use here, why these, whose they are, what those may do, and for how long.
 
+mod caller_policies;
 mod identity;
 mod permissions;
 mod sources;
+mod statements;
 
 use std::{
     collections::BTreeMap,
@@ -41,9 +43,10 @@ Examples:
 The places are those of the AWS CLI and boto3, in botocore's order: the environment, a role of the profile, a web identity (IRSA), IAM \
 Identity Center, the credentials file, a login, a credential_process, the config file, a container (Pod Identity), the metadata service. \
 The first that has any wins. Who it is is asked of the STS in effect: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the profile's \
-endpoint_url, for a hub's own credentials the hub of --ready-file, else that of the region. Of a hub's own credentials its IAM is asked \
-which policies they have: at AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL, the profile's endpoint_url, else where that STS is. No secret is \
-shown.";
+endpoint_url, for a hub's own credentials the hub of --ready-file, else that of the region. Of a hub's own credentials that STS is asked \
+by which policies they are weighed, too (GetCallerPolicies, which needs no permission): each statement is a line, and so is each of a \
+session policy; JSON and YAML have all of them. Where the hub is too old for that, or a statement denies it, its IAM is asked for the \
+names: at AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL, the profile's endpoint_url, else where that STS is. No secret is shown.";
 
 /// Where nothing says which region it is.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -151,8 +154,8 @@ impl WhoamiArgs {
         let caller = identity::ask(&place, &credentials, &region).await?;
         if credentials.access_key_id.is_local() {
             let iam = place.iam(&seen.environment, &settings)?;
-            let (caller, by, iam) = (&caller, &credentials, iam.as_ref());
-            let asking = Asking { source, caller, by, region: &region, iam, hub: &context.hub };
+            let (caller, by, sts, iam) = (&caller, &credentials, &place, iam.as_ref());
+            let asking = Asking { source, caller, by, region: &region, sts, iam, hub: &context.hub };
             told.permissions = Box::pin(asking.ask()).await;
         }
         told.notes = lessons(source, &caller, &credentials, expires_at);

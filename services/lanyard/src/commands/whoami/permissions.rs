@@ -1,4 +1,5 @@
-//! Which policies say what the caller may do at a hub, as far as the hub lets them ask. Nothing but names is asked for.
+//! Which policies say what the caller may do at a hub, with what these say. The hub itself is asked that, and where it does not tell, its
+//! IAM for their names, as far as that lets the caller ask.
 
 use lanyard_api::{
     CallError,
@@ -12,6 +13,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::{
+    caller_policies::{self, CallerPolicies, Policy, SessionDocument, Told},
     identity::{self, Endpoint, Question},
     sources::Source,
 };
@@ -22,6 +24,8 @@ use crate::{
 
 /// As many names as IAM gives in one answer; nobody has so many.
 const NAMES_MAX: &str = "1000";
+/// Most characters of a refusal's words: it has the ARNs of who asks and of what, and the statement.
+const WORDS_MAX: usize = 1_000;
 /// What authn says of principals whom another authority keeps, which a hub's IAM has no operation for.
 const KEPT_ELSEWHERE: &str = "are kept by authority";
 
@@ -42,45 +46,76 @@ pub(super) enum Outcome {
 }
 
 /// What may narrow a session further, which stands in its sealed token alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SessionPolicy {
-    /// It is no session, or one that these tools ask for without a policy.
+    /// Nothing does: the hub says so, or it is no session, or one that these tools ask for without a policy.
     None,
     /// That of the pod's association, if it has one.
     Associations,
     /// Whoever made the session knows.
     Unknown,
+    /// This.
+    #[serde(untagged)]
+    Document(SessionDocument),
 }
 
 /// What is known of what they may do at the hub.
 #[derive(Debug, Serialize)]
 pub(super) struct Permissions {
-    /// Whose inline policies say it: `user`, `role` or `principal`,
-    owner_kind: &'static str,
-    /// and the name, or the ARN of a principal.
+    /// Whose inline policies say it: `user`, `role`, `principal`, or `account` for the account itself, which needs none,
+    owner_kind: String,
+    /// and the name, the ARN of a principal, the number of an account.
     owner: String,
     outcome: Outcome,
     /// The names of the policies, where they were told.
     policies: Vec<String>,
+    /// The same with what they say, where the hub itself has told them.
+    documents: Vec<Policy>,
     session_policy: SessionPolicy,
     /// The same in words, with the next step.
     explained: String,
+    /// Why the hub itself tells nothing of it, where that is so.
+    not_told: Option<String>,
+}
+
+impl From<CallerPolicies> for Permissions {
+    fn from(found: CallerPolicies) -> Self {
+        let explained = found.explained();
+        let CallerPolicies { owner_kind, owner, policies, session_policy } = found;
+        Self {
+            owner_kind,
+            owner,
+            outcome: Outcome::Listed,
+            policies: policies.iter().map(|policy| policy.name.clone()).collect(),
+            documents: policies,
+            session_policy: session_policy.map_or(SessionPolicy::None, SessionPolicy::Document),
+            explained,
+            not_told: None,
+        }
+    }
 }
 
 impl Permissions {
     /// For people.
     pub(super) fn notes(&self) -> Vec<String> {
-        let more = match self.session_policy {
-            SessionPolicy::None => None,
-            SessionPolicy::Associations => Some(
-                "the session policy of the pod's association narrows that, if it has one (`lanyard association list CLUSTER`)",
-            ),
-            SessionPolicy::Unknown => Some(
-                "whether a session policy narrows that stands in the session's sealed token: whoever made the session knows",
-            ),
+        let narrowing = match &self.session_policy {
+            SessionPolicy::None => Vec::new(),
+            SessionPolicy::Associations => vec![
+                "the session policy of the pod's association narrows that, if it has one (`lanyard association list CLUSTER`)"
+                    .to_owned(),
+            ],
+            SessionPolicy::Unknown => vec![
+                "whether a session policy narrows that stands in the session's sealed token: whoever made the session knows"
+                    .to_owned(),
+            ],
+            SessionPolicy::Document(document) => document.lines(),
         };
-        [Some(self.explained.clone()), more.map(str::to_owned)].into_iter().flatten().collect()
+        let mut notes = vec![self.explained.clone()];
+        notes.extend(caller_policies::lines(&self.documents));
+        notes.extend(narrowing);
+        notes.extend(self.not_told.clone());
+        notes
     }
 }
 
@@ -90,6 +125,8 @@ pub(super) struct Asking<'a> {
     pub(super) caller: &'a CallerIdentity,
     pub(super) by: &'a Credentials,
     pub(super) region: &'a Region,
+    /// The STS that has said who they are.
+    pub(super) sts: &'a Endpoint,
     /// The hub's IAM, if something says where it is.
     pub(super) iam: Option<&'a Endpoint>,
     /// How the hub itself is found, for who is not of its IAM.
@@ -97,9 +134,19 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// What the caller may do; nothing is said of an account itself, which has no policies. That there is no answer is an answer here:
-    /// who they are is known all the same.
+    /// What the caller may do: the hub itself is asked first, and where it does not tell, its IAM. That there is no answer is an answer
+    /// here: who they are is known all the same.
     pub(super) async fn ask(&self) -> Option<Permissions> {
+        let question = Question { service: "sts", form: caller_policies::QUESTION };
+        let answer = identity::answer(self.sts, self.by, self.region, &question).await;
+        match of_hub(caller_policies::read(answer)) {
+            Ok(found) => Some(found),
+            Err(why) => self.ask_iam().await.map(|found| Permissions { not_told: Some(why), ..found }),
+        }
+    }
+
+    /// The same of the hub's IAM; nothing is said of an account itself, which has no policies.
+    async fn ask_iam(&self) -> Option<Permissions> {
         let owner = owner(self.caller)?;
         let (outcome, policies, why) = match self.iam {
             None => (Outcome::NotAsked, Vec::new(), None),
@@ -126,7 +173,7 @@ impl Asking<'_> {
     }
 
     /// The policies of somebody whom AWS keeps: over gRPC, for IAM has no name for such an owner.
-    async fn of_principal(&self, owner: PolicyOwner) -> Told {
+    async fn of_principal(&self, owner: PolicyOwner) -> Names {
         match Box::pin(self.names_over_grpc(owner)).await {
             Ok(names) => (Outcome::Listed, names, None),
             Err(Failure::Refused(CallError::Denied(_))) => (Outcome::NotAllowed, Vec::new(), None),
@@ -149,17 +196,42 @@ impl Asking<'_> {
     ) -> Permissions {
         Permissions {
             explained: explained(owner, self.caller, outcome, &policies, why.as_deref()),
-            owner_kind: owner.kind(),
+            owner_kind: owner.kind().to_owned(),
             owner: owner.name().to_owned(),
             outcome,
             policies,
+            documents: Vec::new(),
             session_policy: session_policy(self.source, self.by),
+            not_told: None,
         }
     }
 }
 
-/// What came of it, the names, and why there are none.
-type Told = (Outcome, Vec<String>, Option<String>);
+/// What the hub itself has told, or why it has not.
+fn of_hub(told: Told) -> Result<Permissions, String> {
+    match told {
+        Told::Policies(found) => Ok(found.into()),
+        Told::Unknown => {
+            Err("the hub is of a version that does not itself tell callers which policies they have"
+                .to_owned())
+        }
+        Told::Denied(words) => {
+            Err(format!("the hub itself does not tell them which policies they have: {}", bounded(&words)))
+        }
+        Told::NoAnswer(why) => Err(format!(
+            "the hub itself was asked which policies they have, without an answer: {}",
+            bounded(&why)
+        )),
+    }
+}
+
+/// Words of somebody else's, as they may be shown.
+fn bounded(words: &str) -> String {
+    words.chars().filter(|char| !char.is_control()).take(WORDS_MAX).collect()
+}
+
+/// What came of asking IAM, the names, and why there are none.
+type Names = (Outcome, Vec<String>, Option<String>);
 
 /// Whose inline policies say what a caller may do.
 fn owner(caller: &CallerIdentity) -> Option<PolicyOwner> {
@@ -189,7 +261,7 @@ fn form(owner: &PolicyOwner) -> String {
 }
 
 /// Reads what the hub's IAM says.
-fn read(owner: &PolicyOwner, answer: Result<Answer, Failure>) -> Told {
+fn read(owner: &PolicyOwner, answer: Result<Answer, Failure>) -> Names {
     let no_answer = |why: String| (Outcome::NoAnswer, Vec::new(), Some(why));
     let answer = match answer {
         Ok(answer) => answer,
@@ -304,7 +376,7 @@ mod tests {
         owner(&caller(DEV)).unwrap()
     }
 
-    fn said(status: u16, body: &Value) -> Told {
+    fn said(status: u16, body: &Value) -> Names {
         let body = body.to_string().into();
         let status = http::StatusCode::from_u16(status).unwrap();
         read(&role(), Ok(Answer { status, headers: http::HeaderMap::new(), body }))
@@ -377,6 +449,50 @@ mod tests {
         for (outcome, policies, part) in cases {
             let told = words(outcome, policies);
             assert!(told.contains(part), "{outcome:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_the_hub_tells_is_shown_by_statements_and_where_it_does_not_that_is_said() {
+        use caller_policies::tests::{answered, of_role};
+        let document = |action: &str| {
+            let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+            json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+        };
+        let told = |status: u16, body: &Value| of_hub(caller_policies::read(answered(status, body)));
+        let narrowed = of_role(&[("a", document("eks:*"))], Some(&document("eks:ListClusters")));
+        let found = told(200, &narrowed).unwrap();
+        let notes = found.notes();
+        assert_eq!(notes.len(), 4, "{notes:?}");
+        assert_eq!(notes[1], "`a` allows eks:* on *");
+        assert!(notes[2].contains("both have to allow a call"), "{notes:?}");
+        assert_eq!(notes[3], "the session policy allows eks:ListClusters on *");
+        let data = serde_json::to_value(&found).unwrap();
+        assert_eq!((&data["outcome"], &data["policies"]), (&json!("listed"), &json!(["a"])));
+        let statement = json!({ "effect": "Allow", "actions": ["eks:*"], "resources": ["*"] });
+        assert_eq!(data["documents"], json!([{ "name": "a", "statements": [statement] }]));
+        assert_eq!(data["session_policy"]["document"], json!(document("eks:ListClusters")));
+        assert_eq!(data["session_policy"]["statements"][0]["actions"], json!(["eks:ListClusters"]));
+        assert!(data["not_told"].is_null());
+
+        let whole = || told(200, &of_role(&[], None)).unwrap();
+        assert_eq!(serde_json::to_value(whole()).unwrap()["session_policy"], json!("none"));
+        assert_eq!(whole().notes().len(), 1);
+
+        let error = |code: &str, message: &str| json!({ "Error": { "Code": code, "Message": message } });
+        for (status, body, part) in [
+            (400, error("InvalidAction", "x"), "of a version that does not"),
+            (
+                403,
+                error("AccessDenied", "explicit deny in p"),
+                "which policies they have: explicit deny in p",
+            ),
+            (503, json!("none"), "without an answer: status 503"),
+        ] {
+            let why = told(status, &body).unwrap_err();
+            assert!(why.contains(part), "{why}");
+            let found = Permissions { not_told: Some(why.clone()), ..whole() };
+            assert_eq!(found.notes().last(), Some(&why), "it is said to people too");
         }
     }
 
