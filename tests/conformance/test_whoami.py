@@ -261,6 +261,24 @@ def test_everybody_is_told_by_which_statements_they_are_weighed(hub, place):
     assert all(line in table for line in (may["explained"], *lines)), table
 
 
+def test_a_session_policy_is_shown_beside_for_both_have_to_allow_a_call(hub, place):
+    user = hub.create_user("whoami")
+    role = hub.create_role("whoami", trusts=user.arn)
+    hub.settle()
+    statement = {"Effect": "Allow", "Action": "eks:ListClusters", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    file = place.folder / "session-policy.json"
+    file.write_text(document)
+    session = hub.assume_role(user, role, "who", "--session-policy", str(file))
+    said = place.whoami(**at(hub, session))
+    may = said["permissions"]["session_policy"]
+    assert json.loads(may["document"]) == json.loads(document)
+    assert may["statements"] == [{"effect": "Allow", "actions": ["eks:ListClusters"], "resources": ["*"]}]
+    assert "the session policy allows eks:ListClusters on *" in said["notes"], said
+    table = shown(place, **at(hub, session))
+    assert "both have to allow a call" in table and "the session policy allows eks:ListClusters on *" in table, table
+
+
 def test_where_a_statement_keeps_that_from_them_iam_tells_names_to_who_may_ask(hub, place):
     user = hub.create_user("whoami", path="/team/")
     keep_from(hub, "user", user.name)

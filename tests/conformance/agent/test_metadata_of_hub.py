@@ -22,8 +22,8 @@ from node_agent import Agent
 from standins import pod, project
 
 import kube
-from hub import REGION, YES, Hub, unique
-from oidc import Key
+from hub import AUTHN_SETTINGS, REGION, YES, Hub, unique
+from oidc import Issuer, Key
 from projected import Pod, Signer, push
 
 NODE, NAMESPACE, ACCOUNT = "node-a", "shop", "cart"
@@ -33,8 +33,8 @@ ADDRESS = "127.0.0.2"
 PATIENCE = 20
 COMMAND_SECONDS_MAX = 60
 HOUR = 3600
-# An agent that renews gets something new, however soon it asks again.
-SETTINGS = {"LANYARD_CREDENTIALS__VEND__KEPT_SECONDS": "0"}
+# An agent that renews gets something new, however soon it asks again; and an issuer of web identities may be on this machine.
+SETTINGS = AUTHN_SETTINGS | {"LANYARD_CREDENTIALS__VEND__KEPT_SECONDS": "0"}
 ENDED = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -48,6 +48,12 @@ class House:
     role: str
     agent: Agent
     token_file: pathlib.Path
+    association: str
+
+    @property
+    def relay(self) -> dict[str, str]:
+        """What a pod is told that knows no STS but the relay of its node's agent, and nobody who vouches for the hub."""
+        return {"AWS_ENDPOINT_URL_STS": self.agent.about["credentials"][0], "AWS_CA_BUNDLE": ""}
 
     @property
     def its_own(self) -> str:
@@ -149,7 +155,7 @@ def house(new_hub, start, node, tmp_path) -> House:
     push(hub, cluster, signer.issuer, signer.key)
     own = Pod("old-1", NAMESPACE, ACCOUNT)
     name, arn = role_of_pods(hub, cluster, own)
-    hub.cli("association", "create", cluster, f"{NAMESPACE}/{ACCOUNT}", "--role", arn)
+    made = hub.cli("association", "create", cluster, f"{NAMESPACE}/{ACCOUNT}", "--role", arn)["value"]
     node.pods([pod(own.uid, ADDRESS, account=ACCOUNT, namespace=NAMESPACE)])
     folder = tmp_path / "pods"
     token_file = folder / own.uid / "volumes/kubernetes.io~projected/eks-pod-identity-token/eks-pod-identity-token"
@@ -163,9 +169,9 @@ def house(new_hub, start, node, tmp_path) -> House:
         *("--cluster-name", cluster, "--hub", hub.ready["grpc"], "--hub-ca", hub.ca, "--token-file", str(agents_token)),
         *("--imds-namespace", NAMESPACE, "--manage-addresses", "false", "--imds-manage-rules", "false"),
         *("--pods-folder", str(folder), "--config", str(config), "--region", REGION),
-        *("--max-credential-retention-before-renewal", "1s"),
+        *("--max-credential-retention-before-renewal", "1s", "--hub-sts", hub.ready["aws"]),
     )
-    return House(hub, cluster, own, name, agent, token_file)
+    return House(hub, cluster, own, name, agent, token_file, made["association"]["id"])
 
 
 @pytest.fixture(autouse=True)
@@ -243,6 +249,88 @@ def test_whoami_says_whose_credentials_a_container_has_and_for_how_long(house, n
     assert said["source"] == "container", said
     house.says_whose_and_how_long(said)
     assert any("lanyard association list" in note for note in said["notes"]), said
+
+
+def container(house: House, node) -> dict[str, str]:
+    """What the webhook tells the pod, which has its credentials from here on."""
+    node.pods([pod(house.pod.uid, host=True, account=ACCOUNT, namespace=NAMESPACE)])
+    answer = requests.get(house.agent.url, headers={"Authorization": house.token_file.read_text()}, timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
+    for secret in ("SecretAccessKey", "Token"):
+        house.hub.secrets.add("a pod's credentials", answer.json()[secret])
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": house.agent.url,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(house.token_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def is_told_its_policies(house: House, said: dict, role: str) -> dict:
+    """The role's statements, without any permission for it."""
+    assert said["identity"]["sts"] == house.agent.about["credentials"][0], said
+    may = said["permissions"]
+    assert (may["owner_kind"], may["owner"], may["outcome"], may["not_told"]) == ("role", role, "listed", None), may
+    assert (may["policies"], [policy["name"] for policy in may["documents"]]) == (["tagged"], ["tagged"]), may
+    return may
+
+
+def test_whoami_behind_the_relay_says_by_which_statements_a_pods_credentials_are_weighed(house, node, tmp_path):
+    said = house.whoami(tmp_path, **container(house, node), **house.relay)
+    house.says_whose_and_how_long(said)
+    may = is_told_its_policies(house, said, house.role)
+    first, second = may["documents"][0]["statements"]
+    assert (first["effect"], first["actions"], first["resources"]) == ("Allow", ["iam:ListUsers"], ["*"])
+    assert len(first["condition_keys"]) == 5 and "aws:PrincipalTag/kubernetes-pod-uid" in first["condition_keys"]
+    assert second["condition_keys"] == ["aws:PrincipalTag/kubernetes-namespace"]
+    assert may["session_policy"] == "none"
+    line = "`tagged` allows iam:ListRoles on *, depending on aws:PrincipalTag/kubernetes-namespace"
+    assert line in said["notes"], said
+
+
+def test_whoami_behind_the_relay_shows_the_session_policy_of_the_pods_association(house, node, tmp_path):
+    narrowing = document({"Sid": "Narrow", "Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"})
+    words = (house.cluster, house.association, "--disable-session-tags", "true", "--policy", "-")
+    house.hub.cli("association", "update", *words, stdin=narrowing)
+    said = house.whoami(tmp_path, **container(house, node), **house.relay)
+    may = is_told_its_policies(house, said, house.role)
+    assert json.loads(may["session_policy"]["document"]) == json.loads(narrowing)
+    statement = {"sid": "Narrow", "effect": "Allow", "actions": ["iam:ListUsers"], "resources": ["*"]}
+    assert may["session_policy"]["statements"] == [statement]
+    assert any("both have to allow a call" in note for note in said["notes"]), said
+    assert "the session policy (`Narrow`) allows iam:ListUsers on *" in said["notes"], said
+
+
+def test_whoami_behind_the_relay_says_by_which_statements_a_web_identity_is_weighed(house, tmp_path, tmp_path_factory):
+    """The relay passes the exchange of the token, and then what the session asks of itself."""
+    hub = house.hub
+    issuer = Issuer(tmp_path_factory.mktemp("irsa"), path=f"/{unique('irsa')}").start()
+    try:
+        hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", "sts.amazonaws.com", "--ca-bundle", str(issuer.ca))
+        name = issuer.url.removeprefix("https://")
+        subject = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"arn:aws:iam::{hub.account}:oidc-provider/{name}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {f"{name}:aud": "sts.amazonaws.com", f"{name}:sub": subject}},
+        }
+        role = hub.cli("iam", "role", "create", unique("irsa"), "--trust-policy", "-", stdin=document(trust))["value"]["name"]
+        may = document({"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"})
+        hub.cli("iam", "policy", "put", "tagged", "--role", role, "--document", "-", stdin=may)
+        token = tmp_path / "web-identity"
+        token.write_text(hub.secrets.add("a web identity token", issuer.token(aud="sts.amazonaws.com", sub=subject)))
+        told = {
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+            "AWS_ROLE_ARN": f"arn:aws:iam::{hub.account}:role/{role}",
+            "AWS_ROLE_SESSION_NAME": "app",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        said = house.whoami(tmp_path, **told, **house.relay)
+    finally:
+        issuer.stop()
+    assert (said["source"], said["identity"]["kind"]) == ("web-identity", "role session"), said
+    assert is_told_its_policies(house, said, role)["session_policy"] == "none"
+    assert "`tagged` allows iam:ListUsers on *" in said["notes"], said
 
 
 def test_whoami_says_whose_credentials_the_metadata_service_has_and_for_how_long(house, node, tmp_path):

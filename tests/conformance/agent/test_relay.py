@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"
+POLICIES = "Action=GetCallerPolicies&Version=2011-06-15"
 WEB_IDENTITY = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=x"
 
 
@@ -61,11 +62,12 @@ def signed(url: str, body: str, service: str) -> dict[str, str]:
     return dict(request.headers.items())
 
 
-def test_a_signed_call_arrives_with_its_host_its_path_and_its_signature(agent, node):
+@pytest.mark.parametrize("asked", [IDENTITY, POLICIES])
+def test_a_signed_call_arrives_with_its_host_its_path_and_its_signature(agent, node, asked):
     base = agent.about["credentials"][0] + "/"
-    headers = signed(base, IDENTITY, "sts")
-    answer = requests.post(base, data=IDENTITY, headers=headers, timeout=5)
-    assert (answer.status_code, answer.json()) == (200, {"body": IDENTITY})
+    headers = signed(base, asked, "sts")
+    answer = requests.post(base, data=asked, headers=headers, timeout=5)
+    assert (answer.status_code, answer.json()) == (200, {"body": asked})
     (call,) = relayed(node)
     came = {name.lower(): value for name, value in call["headers"].items()}
     assert call["path"] == "/"
@@ -88,6 +90,7 @@ def immunity_28_nothing_but_sts_and_nothing_long_is_relayed(agent, node):
         "another service": (base + "/", "Action=CreateUser", signed(base + "/", "Action=CreateUser", "iam"), 403),
         "signed for another path": (base + "/sts", IDENTITY, signed(base + "/sts", IDENTITY, "sts"), 403),
         "an unsigned call of another kind": (base + "/", IDENTITY, FORM, 403),
+        "an unsigned call of Lanyard's own": (base + "/", POLICIES, FORM, 403),
         "a body without end": (base + "/", WEB_IDENTITY + "x" * 70_000, FORM, 413),
         "another host": (base + "/", WEB_IDENTITY, FORM | {"Host": "evil.example"}, 403),
         "another path": (base + "/clusters", WEB_IDENTITY, FORM, 404),
@@ -96,7 +99,7 @@ def immunity_28_nothing_but_sts_and_nothing_long_is_relayed(agent, node):
         assert requests.post(url, data=body, headers=headers, timeout=5).status_code == status, name
     assert not relayed(node)
     lines = [line for line in agent.log.read_text().splitlines() if "a request was refused" in line]
-    assert [code for line in lines for code in ("not_relayed", "other_host") if code in line] == ["not_relayed"] * 4 + ["other_host"], lines
+    assert [code for line in lines for code in ("not_relayed", "other_host") if code in line] == ["not_relayed"] * 5 + ["other_host"], lines
 
 
 def immunity_28_a_body_that_never_comes_is_not_waited_for(agent, node):
