@@ -42,16 +42,12 @@ impl Decisions for Authz {
         if matches!(by.value.kind, ActorKind::Spoke { .. }) {
             return Err(none());
         }
-        let record = match self.found(id).await? {
-            Some(record) => record,
-            None => {
-                tokio::time::sleep(LATE_MAX).await;
-                self.found(id).await?.ok_or_else(none)?
-            }
-        };
-        let hub = self.inner.view.load_full().loaded_hub().await?;
-        let is_theirs = hub.spoke(record.cluster).is_some_and(|spoke| may_know(&by.value, spoke));
-        if is_theirs { Ok(DecisionRecord::clone(&record)) } else { Err(none()) }
+        if let Some(record) = self.found_for(&by.value, id).await? {
+            return Ok(record);
+        }
+        // Of somebody else's as well: how long an answer takes does not tell that there is one.
+        tokio::time::sleep(LATE_MAX).await;
+        self.found_for(&by.value, id).await?.ok_or_else(none)
     }
 
     async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
@@ -60,6 +56,14 @@ impl Decisions for Authz {
 }
 
 impl Authz {
+    /// A decision that is there, and that they may know.
+    async fn found_for(&self, actor: &Actor, id: DecisionId) -> Result<Option<DecisionRecord>, CallError> {
+        let Some(record) = self.found(id).await? else { return Ok(None) };
+        let hub = self.inner.view.load_full().loaded_hub().await?;
+        let is_theirs = hub.spoke(record.cluster).is_some_and(|spoke| may_know(actor, spoke));
+        Ok(is_theirs.then(|| DecisionRecord::clone(&record)))
+    }
+
     async fn found(&self, id: DecisionId) -> Result<Option<Arc<DecisionRecord>>, Fault> {
         match self.inner.log.find(id) {
             Some(record) => Ok(Some(record)),

@@ -1,6 +1,6 @@
 //! What [`lanyard_api::authz::Decisions`] promises.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use lanyard_api::{
@@ -8,6 +8,7 @@ use lanyard_api::{
     authz::{Attributes, DecisionKind, DecisionOutcome, DecisionRecord, Question},
     suite::association,
 };
+use lanyard_kit::batches::BATCH_WAIT;
 
 use crate::{
     form::Form,
@@ -53,11 +54,9 @@ pub(crate) async fn what_was_recorded_is_found(stage: &Stage, form: &impl Form) 
 
 pub(crate) async fn one_that_is_still_on_its_way_is_waited_for(stage: &Stage, form: &impl Form) {
     let late = record(stage.cluster("main").await.uid);
-    let arrives = async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        form.record(vec![late.clone()]).await
-    };
-    let (found, arrived) = tokio::join!(form.find(actor_of(HOME), late.id), arrives);
+    // It is asked for first, and comes while that looks for it.
+    let (asked, arrives) = (form.find(actor_of(HOME), late.id), form.record(vec![late.clone()]));
+    let (found, arrived) = tokio::join!(asked, arrives);
     assert_eq!((found, arrived), (Ok(late.clone()), Ok(())));
 }
 
@@ -68,7 +67,9 @@ pub(crate) async fn immunity_58_a_decision_of_another_account_does_not_exist(
     let cluster = stage.cluster("main").await;
     let kept = record(cluster.uid);
     form.record(vec![kept.clone()]).await.unwrap();
+    let asked = Instant::now();
     is_not_found(form.find(actor_of(ABROAD), kept.id).await, kept.id);
+    assert!(asked.elapsed() > BATCH_WAIT, "it is looked for as long as one that is nowhere");
     assert_eq!(form.find(actor_of(HOME), kept.id).await, Ok(kept));
 }
 
