@@ -67,7 +67,8 @@ impl<T: Send + 'static> Batches<T> {
         if self.orders.try_send(Order::Carry(thing)).is_err() {
             self.dropped.increment(1);
         }
-        if self.orders.capacity() < self.orders.max_capacity() / 2 {
+        // Of a queue for one thing as well, which is full at once.
+        if self.orders.capacity() <= self.orders.max_capacity() / 2 {
             self.hurry.notify_one();
         }
     }
@@ -176,6 +177,16 @@ mod tests {
         take(QUEUE_MAX / 2 + 1);
         tokio::time::sleep(moment).await;
         assert_eq!(there(), 2 + QUEUE_MAX / 2 + 1, "more than half of what may wait did");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_for_one_thing_is_emptied_at_once() {
+        let (batches, handed_over) = into(1);
+        for thing in 0..5 {
+            batches.take(thing);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(*handed_over.lock().unwrap(), [0, 1, 2, 3, 4]);
     }
 
     #[tokio::test]
