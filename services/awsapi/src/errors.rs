@@ -105,7 +105,7 @@ fn not_authorized(found: &Found<'_>, denial: &Denial) -> String {
     if denial.message.starts_with("User: ") {
         return denial.message.clone();
     }
-    let action = format!("{}:{}", found.operation.service.as_str(), found.operation.name);
+    let action = found.operation.named_action();
     format!("User is not authorized to perform: {action}: {}", denial.message)
 }
 

@@ -165,6 +165,13 @@ impl Operation {
         Self { service, name, route, paging: Paging::None, may_be_presigned: false, action: None, read }
     }
 
+    /// What refusals call it: the action of its name that policies speak of, which is Lanyard's where the operation is.
+    #[must_use]
+    pub fn named_action(&self) -> String {
+        let is_own = OWN_OPERATIONS.contains(&(self.service, self.name));
+        format!("{}:{}", if is_own { "lanyard" } else { self.service.as_str() }, self.name)
+    }
+
     /// The member of the model by which its request names a cluster. In the path both are called `name`.
     #[must_use]
     pub fn cluster_parameter(&self) -> &'static str {

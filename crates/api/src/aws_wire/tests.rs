@@ -417,6 +417,7 @@ fn the_operations_of_our_own_are_named_and_weighed_by_actions_of_our_own() {
     for (service, name) in OWN_OPERATIONS {
         let own = operations.iter().find(|operation| (operation.service, operation.name) == (service, name));
         assert_eq!(own.map(|operation| operation.may_be_presigned), Some(false), "{name}");
+        assert_eq!(own.map(|operation| operation.named_action()), Some(format!("lanyard:{name}")));
         let form = format!("Action={name}&Version={}", service.version());
         let asked = read(service, "POST", "/", "", form.as_bytes()).unwrap();
         let methods::Action::Always(action) = asked.method.action else { panic!("{name}") };
@@ -427,6 +428,8 @@ fn the_operations_of_our_own_are_named_and_weighed_by_actions_of_our_own() {
         }
     }
     // Of STS all others are AWS's.
+    let theirs = operations.iter().find(|operation| operation.name == "GetAccessKeyInfo");
+    assert_eq!(theirs.map(|operation| operation.named_action()).as_deref(), Some("sts:GetAccessKeyInfo"));
     let of_sts = operations.iter().filter(|operation| operation.service == Service::Sts);
     let names: Vec<&str> = of_sts.map(|operation| operation.name).collect();
     assert_eq!(

@@ -135,7 +135,7 @@ impl<S: SharedCache> Engine<S> {
             Admission::Unauthenticated(denial) => AwsAdmission::Unauthenticated(denial),
             Admission::Forbidden(denial) => {
                 let caller = proven.signer.holder.arn().to_string();
-                let action = format!("{}:{}", found.operation.service.as_str(), found.operation.name);
+                let action = found.operation.named_action();
                 AwsAdmission::Forbidden(worded_as_aws(denial, &caller, &action))
             }
         })

@@ -4,6 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use lanyard_api::Denial;
+use lanyard_api::authn::accounts::{InlinePolicy, PolicyOwner};
 use lanyard_api::authn::{AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 use lanyard_api::aws_wire::AwsError;
 use lanyard_iam::{Credentials, token::TOKEN_AGE_MAX};
@@ -388,6 +389,12 @@ async fn which_policies_one_has_everybody_may_ask_the_sts_that_denies_it_by_a_st
     assert!(denial.message.starts_with("User: arn:"), "{denial}");
     assert!(denial.message.contains("perform: lanyard:GetCallerPolicies on resource: "), "{denial}");
     assert!(denial.message.ends_with("an identity-based policy (statement `Ok` of policy `p`)"), "{denial}");
+    // Where no statement says so, the refusal names the action that policies know all the same.
+    let (owner, name) = (PolicyOwner::User("ana".to_owned()), "broken".to_owned());
+    world.put(&InlinePolicy { account: world.hub.account, owner, name, document: "{".to_owned() }).await;
+    let AwsAdmission::Forbidden(denial) = send(&world, &ana, &asked()).await else { panic!() };
+    assert_eq!(denial.code, "policy_unreadable");
+    assert!(denial.message.contains("perform: lanyard:GetCallerPolicies: policy `broken`"), "{denial}");
 }
 
 async fn a_presigned_question_counts_as_long_as_a_client_token_whatever_lifetime_it_gives_itself(
