@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from hub import NO, NO_ANSWER, REGION, USAGE, YES
+from tokens import Credentials
 
 COMMAND_SECONDS_MAX = 60
 SECRET = "secret-that-whoami-never-shows"
@@ -259,6 +260,20 @@ def test_everybody_is_told_by_which_statements_they_are_weighed(hub, place):
     assert yaml.safe_load(shown(place, "--output", "yaml", **at(hub, session)))["permissions"] == may
     table = shown(place, **at(hub, session))
     assert all(line in table for line in (may["explained"], *lines)), table
+
+
+def test_a_users_own_session_is_told_what_no_policy_gives_it(hub, place):
+    user = hub.create_user("whoami")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    hub.cli("iam", "policy", "put", "all", "--user", user.name, "--document", "-", stdin=document)
+    hub.settle()
+    made = hub.cli("iam", "get-session-token", credentials=user.credentials)
+    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
+    session = Credentials(made["access_key_id"], secret, hub.secrets.add("a session token", made["session_token"]))
+    beyond = "a user's own session may do nothing in IAM"
+    assert place.whoami(**at(hub, user.credentials))["permissions"]["is_users_session"] is False
+    said = place.whoami(**at(hub, session))
+    assert said["permissions"]["is_users_session"] is True and any(note.startswith(beyond) for note in said["notes"]), said
 
 
 def test_a_session_policy_is_shown_beside_for_both_have_to_allow_a_call(hub, place):

@@ -173,9 +173,8 @@ pub struct InlinePolicy {
 /// What a caller's calls are weighed by at this hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerPolicies {
-    /// Whose policies these are: the caller, or the role of the caller's session. None where that is the account itself, which has none
-    /// and may do everything in it.
-    pub owner: Option<PolicyOwner>,
+    /// Whose policies these are: the caller, or the role of the caller's session.
+    pub owner: PolicyOwner,
     /// The owner's inline policies, by name.
     pub policies: Vec<InlinePolicy>,
     /// The session's own policy, as the JSON given, where one narrows it: both have to allow a call.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lanyard_api::authn::accounts::{CallerPolicies, InlinePolicy, PolicyOwner};
 use lanyard_api::{Actor, ActorKind, Authority, CallError, Denial};
-use lanyard_iam::{NamedDocument, PrincipalArn, PrincipalId, PrincipalKind};
+use lanyard_iam::{NamedDocument, PrincipalArn, PrincipalId};
 
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -19,10 +19,6 @@ impl<S: SharedCache> Engine<S> {
             let message = "only a principal of an account has policies to ask for";
             return Err(denied("not_a_principal", message.to_owned()));
         };
-        let session_policy = session_policy.clone();
-        if arn.kind == PrincipalKind::Root {
-            return Ok(CallerPolicies { owner: None, policies: Vec::new(), session_policy });
-        }
         let (owner, found) = match authority {
             Authority::Local => self.policies_of_own(arn, principal_id).await?,
             Authority::Aws | Authority::Sts(_) => self.policies_of_elsewhere(authority, arn).await?,
@@ -39,7 +35,7 @@ impl<S: SharedCache> Engine<S> {
         };
         let mut policies: Vec<InlinePolicy> = found.named().into_iter().map(inline).collect();
         policies.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Ok(CallerPolicies { owner: Some(owner), policies, session_policy })
+        Ok(CallerPolicies { owner, policies, session_policy: session_policy.clone() })
     }
 
     /// Those of a user or role of the hub's own. One that was made anew under the name of another is somebody else.

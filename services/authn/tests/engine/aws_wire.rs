@@ -282,7 +282,7 @@ async fn immunity_33_another_accounts_cluster_is_not_there(start: Start) {
     let world = world(start).await;
     let other = world.register("777788889999", lanyard_api::Authority::Local).await;
     let (user, eve) = world.user(other, "/", "eve").await;
-    let owner = lanyard_api::authn::accounts::PolicyOwner::User(user.name);
+    let owner = PolicyOwner::User(user.name);
     world.policy(other, owner, "p", &allow("*", "*")).await;
     // By its name, and by its id, which is the name of none of eve's own.
     for name in [world.cluster.name.as_str(), world.cluster.id.as_str()] {

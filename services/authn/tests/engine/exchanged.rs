@@ -218,7 +218,7 @@ async fn an_exchanged_session_is_weighed_by_its_principals_policies_and_no_other
     let own = authn::GetCallerPoliciesRequest {};
     let actor = admitted(world.call(&dev, GET_CALLER_POLICIES, &own).await);
     let told = world.engine.get_caller_policies(Vouched::in_process(actor)).await.unwrap();
-    assert_eq!((told.owner, told.policies.len(), told.session_policy), (Some(role()), 2, None));
+    assert_eq!((told.owner, told.policies.len(), told.session_policy), (role(), 2, None));
     put(&world, role(), "no", &allow("lanyard:*", "*").replace("Allow", "Deny")).await.unwrap();
     assert_eq!(forbidden(world.call(&dev, GET_CALLER_POLICIES, &own).await).code, "explicit_deny");
 }

@@ -12,7 +12,7 @@ use lanyard_api::{
     grpc::Remote,
     voucher::Audience,
 };
-use lanyard_iam::{AccessKeyId, AccountId, session::SESSION_TOKEN_CHARS_MAX};
+use lanyard_iam::{AccessKeyId, session::SESSION_TOKEN_CHARS_MAX};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
 use time::OffsetDateTime;
@@ -109,15 +109,10 @@ pub(super) async fn get_access_key_info<B: Backend>(call: &Call<'_, B>) -> Answe
 pub(super) async fn get_caller_policies<B: Backend>(call: &Call<'_, B>) -> Answered {
     let found: CallerPolicies =
         call.ask::<authn::GetCallerPoliciesRequest, authn::CallerPolicies, _>().await?;
-    let account = call.admitted.actor.value.account();
-    Ok(Answer::Query(caller_policies(&found, account)))
+    Ok(Answer::Query(caller_policies(&found)))
 }
 
-fn caller_policies(found: &CallerPolicies, account: Option<AccountId>) -> Members {
-    let (kind, name) = match &found.owner {
-        Some(owner) => (owner.kind(), owner.name().to_owned()),
-        None => ("account", account.map(|account| account.to_string()).unwrap_or_default()),
-    };
+fn caller_policies(found: &CallerPolicies) -> Members {
     let policy = |policy: &InlinePolicy| {
         Node::Members(vec![
             ("PolicyName", Node::Text(policy.name.clone())),
@@ -125,8 +120,8 @@ fn caller_policies(found: &CallerPolicies, account: Option<AccountId>) -> Member
         ])
     };
     let mut members = vec![
-        ("OwnerKind", Node::Text(kind.to_owned())),
-        ("OwnerName", Node::Text(name)),
+        ("OwnerKind", Node::Text(found.owner.kind().to_owned())),
+        ("OwnerName", Node::Text(found.owner.name().to_owned())),
         ("Policies", Node::List(found.policies.iter().map(policy).collect())),
     ];
     members.extend(
@@ -191,7 +186,7 @@ mod tests {
     fn a_callers_policies_are_told_with_their_owner_and_the_sessions_own_where_there_is_one() {
         let text = |text: &str| Node::Text(text.to_owned());
         let mut found = CallerPolicies {
-            owner: Some(PolicyOwner::Role("Dev".to_owned())),
+            owner: PolicyOwner::Role("Dev".to_owned()),
             policies: vec![policy("{\n  \"a\": 1\n}")],
             session_policy: None,
         };
@@ -201,20 +196,10 @@ mod tests {
         ])]);
         let mut expected =
             vec![("OwnerKind", text("role")), ("OwnerName", text("Dev")), ("Policies", listed)];
-        assert_eq!(caller_policies(&found, None), expected);
+        assert_eq!(caller_policies(&found), expected);
         found.session_policy = Some("{ }".to_owned());
         expected.push(("SessionPolicy", text("{}")));
-        assert_eq!(caller_policies(&found, None), expected);
-        let account = CallerPolicies { owner: None, policies: Vec::new(), session_policy: None };
-        let told = caller_policies(&account, Some("111122223333".parse().unwrap()));
-        assert_eq!(
-            told,
-            [
-                ("OwnerKind", text("account")),
-                ("OwnerName", text("111122223333")),
-                ("Policies", Node::List(Vec::new()))
-            ]
-        );
+        assert_eq!(caller_policies(&found), expected);
     }
 
     #[test]

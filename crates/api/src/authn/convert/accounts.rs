@@ -32,6 +32,8 @@ convert! { IamRole = pb::IamRole {
 
 convert! { InlinePolicy = pb::InlinePolicy { account: text, owner: message, name: plain, document: plain } }
 
+convert! { CallerPolicies = pb::CallerPolicies { owner: message, policies: items, session_policy: plain } }
+
 impl From<PolicyOwner> for pb::PolicyOwner {
     fn from(owner: PolicyOwner) -> Self {
         let owner = match owner {
@@ -52,28 +54,6 @@ impl TryFrom<pb::PolicyOwner> for PolicyOwner {
             Owner::Role(name) => Self::Role(name),
             Owner::PrincipalArn(arn) => Self::Principal(principal(&arn)?),
         })
-    }
-}
-
-impl From<CallerPolicies> for pb::CallerPolicies {
-    fn from(answer: CallerPolicies) -> Self {
-        let CallerPolicies { owner, policies, session_policy } = answer;
-        let is_account = owner.is_none();
-        Self { owner: owner.map(Into::into), is_account, policies: field::all(policies), session_policy }
-    }
-}
-
-impl TryFrom<pb::CallerPolicies> for CallerPolicies {
-    type Error = CallError;
-
-    fn try_from(answer: pb::CallerPolicies) -> Result<Self, CallError> {
-        let pb::CallerPolicies { owner, is_account, policies, session_policy } = answer;
-        let owner = match is_account {
-            true => None,
-            // Whoever is not told is not the account, which may do everything.
-            false => Some(message::read("owner", owner)?),
-        };
-        Ok(Self { owner, policies: field::each_in("policies", policies)?, session_policy })
     }
 }
 

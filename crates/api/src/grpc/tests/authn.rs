@@ -1,7 +1,6 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use lanyard_iam::{AccessKeyId, AccountId, TokenDigest};
-use lanyard_proto::authn::v1 as pb;
 use secrecy::ExposeSecret as _;
 
 use super::{samples::*, *};
@@ -62,7 +61,7 @@ fake! { Accounts {
     change delete_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> Mutated<InlinePolicy>, CallError
         = mutated(policy());
     ask get_caller_policies() -> CallerPolicies, CallError = CallerPolicies {
-        owner: Some(PolicyOwner::User(text("ana"))),
+        owner: PolicyOwner::User(text("ana")),
         policies: vec![policy(), InlinePolicy { name: text("q"), ..policy() }],
         session_policy: Some(text("{}")),
     };
@@ -211,21 +210,6 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.delete_policy(change(), None, PolicyOwner::User(text("ana")), text("p")),
         to.get_caller_policies(actor()),
     ]
-}
-
-#[test]
-fn policies_of_nobody_are_not_the_accounts_own_which_may_do_everything() {
-    let read = |owner: Option<PolicyOwner>, is_account: bool| {
-        let answer =
-            pb::CallerPolicies { owner: owner.map(Into::into), is_account, ..pb::CallerPolicies::default() };
-        CallerPolicies::try_from(answer).map(|answer| answer.owner)
-    };
-    let root = CallerPolicies { owner: None, policies: Vec::new(), session_policy: None };
-    assert!(pb::CallerPolicies::from(root).is_account);
-    assert_eq!(read(None, true), Ok(None));
-    assert!(matches!(read(None, false), Err(CallError::Invalid { .. })));
-    let ana = || PolicyOwner::User(text("ana"));
-    assert_eq!(read(Some(ana()), false), Ok(Some(ana())));
 }
 
 async fn provider_calls<T: OidcProviders>(to: &T) -> Vec<String> {

@@ -13,8 +13,6 @@ use crate::failure::Failure;
 pub(super) const QUESTION: &str = "Action=GetCallerPolicies&Version=2011-06-15";
 /// Most statements that people are shown of all policies together; JSON and YAML have each.
 const LINES_MAX: usize = 40;
-/// How whoever is the account itself is called.
-const ACCOUNT: &str = "account";
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +30,9 @@ pub(super) enum Told {
 /// What calls of the caller are weighed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CallerPolicies {
-    /// `user`, `role`, `principal`, or `account`.
+    /// `user`, `role` or `principal`.
     pub(super) owner_kind: String,
-    /// The name, the ARN of a principal, the number of an account.
+    /// The name, or the ARN of a principal.
     pub(super) owner: String,
     pub(super) policies: Vec<Policy>,
     /// What narrows the session.
@@ -131,12 +129,11 @@ impl CallerPolicies {
         let whose = format!("{} `{}`", shown(&self.owner_kind), shown(&self.owner));
         let names: Vec<String> =
             self.policies.iter().map(|policy| format!("`{}`", shown(&policy.name))).collect();
-        match (self.owner_kind.as_str(), names.as_slice()) {
-            (ACCOUNT, _) => format!("at this hub they are {whose} itself, which may do everything in it"),
-            (_, []) => format!(
+        match names.as_slice() {
+            [] => format!(
                 "{whose} has no inline policy, so that at this hub they may do nothing that has to be allowed"
             ),
-            (_, names) => {
+            names => {
                 format!(
                     "what they may do at this hub: the inline policies of {whose} say, {}",
                     names.join(", ")
@@ -245,12 +242,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_has_no_policy_and_who_is_the_account_are_told_so() {
+    fn who_has_no_policy_is_told_so() {
         let Told::Policies(none) = read(answered(200, &of_role(&[], None))) else { panic!() };
         assert!(none.explained().contains("they may do nothing") && none.session_policy.is_none());
-        let account = json!({ "OwnerKind": "account", "OwnerName": "111122223333", "Policies": [] });
-        let Told::Policies(account) = read(answered(200, &told(&account))) else { panic!() };
-        assert!(account.explained().contains("`111122223333` itself, which may do everything"));
     }
 
     #[test]

@@ -24,6 +24,9 @@ use crate::{
 
 /// As many names as IAM gives in one answer; nobody has so many.
 const NAMES_MAX: &str = "1000";
+/// What Admit holds a user's own session to, whatever policies say (AWS STS `GetSessionToken`, without MFA).
+const USERS_SESSION: &str = "a user's own session may do nothing in IAM, and in STS assume roles alone, whatever policies say: sign with the \
+                             user's key for that";
 /// Most characters of a refusal's words: it has the ARNs of who asks and of what, and the statement.
 const WORDS_MAX: usize = 1_000;
 /// What authn says of principals whom another authority keeps, which a hub's IAM has no operation for.
@@ -63,9 +66,9 @@ pub(super) enum SessionPolicy {
 /// What is known of what they may do at the hub.
 #[derive(Debug, Serialize)]
 pub(super) struct Permissions {
-    /// Whose inline policies say it: `user`, `role`, `principal`, or `account` for the account itself, which needs none,
+    /// Whose inline policies say it: `user`, `role` or `principal`,
     owner_kind: String,
-    /// and the name, the ARN of a principal, the number of an account.
+    /// and the name, or the ARN of a principal.
     owner: String,
     outcome: Outcome,
     /// The names of the policies, where they were told.
@@ -73,6 +76,8 @@ pub(super) struct Permissions {
     /// The same with what they say, where the hub itself has told them.
     documents: Vec<Policy>,
     session_policy: SessionPolicy,
+    /// Whether it is a user's own session, which has no part in some of what its user may do.
+    is_users_session: bool,
     /// The same in words, with the next step.
     explained: String,
     /// Why the hub itself tells nothing of it, where that is so.
@@ -90,6 +95,7 @@ impl From<CallerPolicies> for Permissions {
             policies: policies.iter().map(|policy| policy.name.clone()).collect(),
             documents: policies,
             session_policy: session_policy.map_or(SessionPolicy::None, SessionPolicy::Document),
+            is_users_session: false,
             explained,
             not_told: None,
         }
@@ -97,6 +103,11 @@ impl From<CallerPolicies> for Permissions {
 }
 
 impl Permissions {
+    /// Whether they are known to be a user of the hub's own.
+    fn is_of_user(&self) -> bool {
+        self.owner_kind == PolicyOwner::User(String::new()).kind() && self.outcome == Outcome::Listed
+    }
+
     /// For people.
     pub(super) fn notes(&self) -> Vec<String> {
         let narrowing = match &self.session_policy {
@@ -114,6 +125,9 @@ impl Permissions {
         let mut notes = vec![self.explained.clone()];
         notes.extend(caller_policies::lines(&self.documents));
         notes.extend(narrowing);
+        if self.is_users_session {
+            notes.push(USERS_SESSION.to_owned());
+        }
         notes.extend(self.not_told.clone());
         notes
     }
@@ -139,10 +153,14 @@ impl Asking<'_> {
     pub(super) async fn ask(&self) -> Option<Permissions> {
         let question = Question { service: "sts", form: caller_policies::QUESTION };
         let answer = identity::answer(self.sts, self.by, self.region, &question).await;
-        match of_hub(caller_policies::read(answer)) {
+        let found = match of_hub(caller_policies::read(answer)) {
             Ok(found) => Some(found),
             Err(why) => self.ask_iam().await.map(|found| Permissions { not_told: Some(why), ..found }),
-        }
+        };
+        found.map(|found| Permissions {
+            is_users_session: found.is_of_user() && self.by.session_token.is_some(),
+            ..found
+        })
     }
 
     /// The same of the hub's IAM; nothing is said of an account itself, which has no policies.
@@ -202,6 +220,7 @@ impl Asking<'_> {
             policies,
             documents: Vec::new(),
             session_policy: session_policy(self.source, self.by),
+            is_users_session: false,
             not_told: None,
         }
     }
