@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use lanyard_api::Fault;
-use lanyard_api::authz::{Attributes, Authorize, Decision, ResourceAttributes, Review, Verdict};
+use lanyard_api::authz::{
+    Attributes, Authorize, Decision, ResourceAttributes, Review, Verdict, batch_decisions,
+};
+use lanyard_api::{Fault, UserInfo};
 use lanyard_authz::{Authz, AuthzConfig};
+use lanyard_proto::authz::v1 as pb;
 use lanyard_store::Store;
+use prost::Message as _;
 
 use super::Scale;
+use super::floor::{self, Sizes};
 use super::running::{Place, Stack, badge, prove};
 use crate::figure::{say, say_under};
 use crate::process::Usage;
@@ -33,6 +38,7 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     let engine = Authz::start(&store, AuthzConfig::default())?;
     let here = repeat(&engine, &reviews, scale, &[]).await?;
     let alone = repeat(&OneByOne(&engine), &reviews, scale, &[]).await?;
+    let bytes = bytes(&reviews, engine.authorize_batch(reviews.clone()).await?);
     engine.flush().await;
     store.close().await;
     let authz = stack.replica("authz", 0)?;
@@ -57,15 +63,29 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     let over = |name: &str, value: f64| say_under(GROUP, name, value / in_process, "", RATIO_MOST);
     over("ratio of the time for a check over gRPC to that in process", time(&there));
     over("ratio of the CPU for a check over gRPC, of both sides, to that in process", both);
-    // Of which the most is the bytes: a thousand questions and answers are written, sealed, opened and read there, and here they lie
-    // in memory.
-    let over_batch = both / of_batch;
-    plain("for comparison, ratio of that CPU to that of such a batch in process", over_batch, "");
+    let over_batch = |of: &str, value: f64| {
+        let name = format!("ratio of {of} to a check of such a batch in process");
+        say_under(GROUP, &name, value / of_batch, "", RATIO_MOST);
+    };
+    over_batch("the CPU for a check over gRPC, of both sides,", both);
+    // Whatever is done with them: in process they lie in memory.
+    let bytes = floor::between_processes(bytes, scale.plan).await? / checks;
+    plain("a check's bytes alone, over TLS between two processes: CPU of both", bytes, "µs");
     plain("a check through the front door, signed", time(&signed), "µs");
     for (name, cpu) in doors.iter().zip(signed.cpu_microseconds_each()) {
         plain(&format!("CPU for a check through the front door in {name}"), cpu / checks, "µs");
     }
     Ok(())
+}
+
+/// How long the messages of the batch are.
+fn bytes(reviews: &[Review], decisions: Vec<Decision>) -> Sizes {
+    let message = |review: &Review| pb::Review { user: None, ..review.clone().into() };
+    let asked = pb::AuthorizeBatchRequest {
+        reviews: reviews.iter().map(message).collect(),
+        user: reviews.first().map(|review| UserInfo::clone(&review.user).into()),
+    };
+    Sizes { asked: asked.encoded_len(), answered: batch_decisions(decisions).encoded_len() }
 }
 
 /// The same questions, of which nothing is done once for all: what a program without batches would pay.
