@@ -333,6 +333,14 @@ class Hub:
         made = self.cli(
             "iam", "assume-role", role.arn, "--session-name", session, *flags, credentials=by.credentials
         )
+        return self.session(made)
+
+    def get_session_token(self, by: Principal, *flags: str) -> Credentials:
+        """A user's own session."""
+        return self.session(self.cli("iam", "get-session-token", *flags, credentials=by.credentials))
+
+    def session(self, made: dict) -> Credentials:
+        """What a command has made, with its secrets among those that nothing may leave anywhere."""
         secret = self.secrets.add("a session's secret access key", made["secret_access_key"])
         token = self.secrets.add("a session token", made["session_token"])
         return Credentials(made["access_key_id"], secret, token)

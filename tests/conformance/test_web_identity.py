@@ -9,7 +9,6 @@ import pytest
 
 from hub import NO, NO_ANSWER, Principal, audit_line, logged, unique
 from oidc import Issuer, Key
-from tokens import Credentials
 
 AUDIENCE = "sts.amazonaws.com"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -70,9 +69,7 @@ def token_of(hub, issuer, **claims) -> str:
 
 def exchange(hub, issuer, role, **claims):
     made = hub.cli(*words_of(role), stdin=token_of(hub, issuer, **claims))
-    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
-    token = hub.secrets.add("a session token", made["session_token"])
-    return made, Credentials(made["access_key_id"], secret, token)
+    return made, hub.session(made)
 
 
 def refused(hub, issuer, role, *, code=NO, **claims) -> str:
@@ -206,9 +203,7 @@ def immunity_11_an_issuer_is_trusted_without_a_subject_only_by_force(hub, issuer
 def test_a_users_own_session_is_its_user(hub, cluster):
     ana = hub.create_user("ana")
     cluster.entry(ana, groups=["people"], policy="AmazonEKSViewPolicy")
-    made = hub.cli("iam", "get-session-token", "--duration-seconds", "900", credentials=ana.credentials)
-    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
-    session = Credentials(made["access_key_id"], secret, hub.secrets.add("a session token", made["session_token"]))
+    session = hub.get_session_token(ana, "--duration-seconds", "900")
     user = cluster.log_in(session)
     assert user["username"] == ana.arn
     assert cluster.verdict(user, **PODS)[0] == "allowed"

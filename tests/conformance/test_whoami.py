@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from hub import NO, NO_ANSWER, REGION, USAGE, YES
-from tokens import Credentials
 
 COMMAND_SECONDS_MAX = 60
 SECRET = "secret-that-whoami-never-shows"
@@ -267,9 +266,7 @@ def test_a_users_own_session_is_told_what_no_policy_gives_it(hub, place):
     document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
     hub.cli("iam", "policy", "put", "all", "--user", user.name, "--document", "-", stdin=document)
     hub.settle()
-    made = hub.cli("iam", "get-session-token", credentials=user.credentials)
-    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
-    session = Credentials(made["access_key_id"], secret, hub.secrets.add("a session token", made["session_token"]))
+    session = hub.get_session_token(user)
     beyond = "a user's own session may do nothing in IAM"
     assert place.whoami(**at(hub, user.credentials))["permissions"]["is_users_session"] is False
     said = place.whoami(**at(hub, session))

@@ -52,7 +52,7 @@ pub use session::{
     Ancestor, MintedSession, OpenedSession, SessionClaims, SessionError, SessionMinter, SessionOpener,
     is_tag_character,
 };
-pub use shown::{moment_text, shown};
+pub use shown::{moment_text, shown, shown_within};
 pub use sigv4::{HttpRequest, PayloadHash, SigV4Error, SignatureMismatch, SignedRequest, Signer, SigningKey};
 pub use token::{
     ParsedToken, StsAuthority, StsAuthorityError, StsHost, Token, TokenDigest, TokenError, TokenLife,

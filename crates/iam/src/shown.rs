@@ -8,9 +8,14 @@ const SHOWN_CHARS_MAX: usize = 160;
 /// Input cut short and on one line: what does not print, or turns the direction of text, is escaped, so that it can
 /// neither begin a line of a log nor speak to a terminal. At most 160 characters are shown of it.
 pub fn shown(text: &str) -> String {
-    let mut short = String::with_capacity(text.len().min(SHOWN_CHARS_MAX));
+    shown_within(text, SHOWN_CHARS_MAX)
+}
+
+/// The same of text that may be longer, such as the words of another service: at most so many characters are shown of it.
+pub fn shown_within(text: &str, chars_max: usize) -> String {
+    let mut short = String::with_capacity(text.len().min(chars_max));
     for (count, c) in text.chars().enumerate() {
-        if count == SHOWN_CHARS_MAX {
+        if count == chars_max {
             short.push('…');
             break;
         }
@@ -62,6 +67,7 @@ mod tests {
 
     #[test]
     fn input_is_shown_short_and_on_one_line() {
+        assert_eq!(shown_within("a\nb\u{202e}c", 3), "a\\nb…", "escaped, and cut by what came");
         let long = "a".repeat(SHOWN_CHARS_MAX + 1);
         let cases = [
             ("", ""),

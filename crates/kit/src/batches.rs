@@ -15,7 +15,7 @@ use crate::caught;
 const BATCH_MAX: usize = 512;
 /// How long a batch may wait for company: who asks for what is in it looks once more after that. A process that sleeps between two
 /// requests has its timer set anew each time where one is nearer than the system's own tick, a few milliseconds, and on virtual machines
-/// that costs as much as half an answer.
+/// that costs some microseconds.
 pub const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// What goes to the hand that carries batches over.

@@ -11,7 +11,7 @@ use lanyard_iam::{NamedDocument, PrincipalArn, PrincipalId};
 
 use crate::cache::SharedCache;
 use crate::engine::Engine;
-use crate::snapshot::Policies;
+use crate::snapshot::{AccountSnapshot, Policies};
 
 impl<S: SharedCache> Engine<S> {
     pub(super) async fn policies_of_caller(&self, actor: &Actor) -> Result<CallerPolicies, CallError> {
@@ -19,9 +19,17 @@ impl<S: SharedCache> Engine<S> {
             let message = "only a principal of an account has policies to ask for";
             return Err(denied("not_a_principal", message.to_owned()));
         };
+        let hub = self.directory.hub().await?;
+        let account = match authority {
+            Authority::Local => self.directory.local_account(&hub, arn.account).await?,
+            Authority::Aws | Authority::Sts(_) => {
+                self.directory.account_of(&hub, arn.account, authority).await?
+            }
+        };
+        let account = account.ok_or_else(|| CallError::not_found("account", arn.account))?.snapshot;
         let (owner, found) = match authority {
-            Authority::Local => self.policies_of_own(arn, principal_id).await?,
-            Authority::Aws | Authority::Sts(_) => self.policies_of_elsewhere(authority, arn).await?,
+            Authority::Local => of_own(&account, arn, principal_id)?,
+            Authority::Aws | Authority::Sts(_) => of_elsewhere(&account, arn),
         };
         if let Some(name) = &found.unreadable {
             let message = format!("policy `{name}` of the caller cannot be read; put it anew");
@@ -37,34 +45,24 @@ impl<S: SharedCache> Engine<S> {
         policies.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(CallerPolicies { owner, policies, session_policy: session_policy.clone() })
     }
+}
 
-    /// Those of a user or role of the hub's own. One that was made anew under the name of another is somebody else.
-    async fn policies_of_own(
-        &self,
-        arn: &PrincipalArn,
-        principal_id: &str,
-    ) -> Result<(PolicyOwner, Arc<Policies>), CallError> {
-        let hub = self.directory.hub().await?;
-        let account = self.directory.local_account(&hub, arn.account).await?;
-        let id = PrincipalId::parse(principal_id).ok();
-        let owner = account.zip(id).and_then(|(account, id)| account.snapshot.principal(&id).cloned());
-        let owner = owner.ok_or_else(|| CallError::not_found("principal", arn))?;
-        Ok((owner.policy_owner(), Arc::clone(&owner.policies)))
-    }
+/// Those of a user or role of the hub's own. One that was made anew under the name of another is somebody else.
+fn of_own(
+    account: &AccountSnapshot,
+    arn: &PrincipalArn,
+    principal_id: &str,
+) -> Result<(PolicyOwner, Arc<Policies>), CallError> {
+    let owner = PrincipalId::parse(principal_id).ok().and_then(|id| account.principal(&id));
+    let owner = owner.ok_or_else(|| CallError::not_found("principal", arn))?;
+    Ok((owner.policy_owner(), Arc::clone(&owner.policies)))
+}
 
-    /// Those of a principal whom another authority keeps.
-    async fn policies_of_elsewhere(
-        &self,
-        authority: &Authority,
-        arn: &PrincipalArn,
-    ) -> Result<(PolicyOwner, Arc<Policies>), CallError> {
-        let hub = self.directory.hub().await?;
-        let account = self.directory.account_of(&hub, arn.account, authority).await?;
-        let account = account.ok_or_else(|| CallError::not_found("account", arn.account))?;
-        let canonical = arn.canonical();
-        let policies = account.snapshot.policies_elsewhere(&canonical).cloned().unwrap_or_default();
-        Ok((PolicyOwner::Principal(canonical), policies))
-    }
+/// Those of a principal whom another authority keeps.
+fn of_elsewhere(account: &AccountSnapshot, arn: &PrincipalArn) -> (PolicyOwner, Arc<Policies>) {
+    let canonical = arn.canonical();
+    let policies = account.policies_elsewhere(&canonical).cloned().unwrap_or_default();
+    (PolicyOwner::Principal(canonical), policies)
 }
 
 fn denied(code: &'static str, message: String) -> CallError {

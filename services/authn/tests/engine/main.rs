@@ -17,6 +17,7 @@ mod methods;
 mod nodes;
 mod oidc;
 mod oidc_providers;
+mod own_policies;
 mod policies;
 mod promises;
 mod sts;

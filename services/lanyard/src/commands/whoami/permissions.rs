@@ -6,7 +6,7 @@ use lanyard_api::{
     authn::{Accounts as _, accounts::PolicyOwner},
     grpc::admitted_at_the_door,
 };
-use lanyard_iam::{CallerIdentity, Credentials, PrincipalKind, Region};
+use lanyard_iam::{CallerIdentity, Credentials, PrincipalKind, Region, shown_within};
 use lanyard_kit::http_client::Answer;
 use serde::Serialize;
 use serde_json::Value;
@@ -234,19 +234,15 @@ fn of_hub(told: Told) -> Result<Permissions, String> {
             Err("the hub is of a version that does not itself tell callers which policies they have"
                 .to_owned())
         }
-        Told::Denied(words) => {
-            Err(format!("the hub itself does not tell them which policies they have: {}", bounded(&words)))
-        }
+        Told::Denied(words) => Err(format!(
+            "the hub itself does not tell them which policies they have: {}",
+            shown_within(&words, WORDS_MAX)
+        )),
         Told::NoAnswer(why) => Err(format!(
             "the hub itself was asked which policies they have, without an answer: {}",
-            bounded(&why)
+            shown_within(&why, WORDS_MAX)
         )),
     }
-}
-
-/// Words of somebody else's, as they may be shown.
-fn bounded(words: &str) -> String {
-    words.chars().filter(|char| !char.is_control()).take(WORDS_MAX).collect()
 }
 
 /// What came of asking IAM, the names, and why there are none.
@@ -506,6 +502,7 @@ mod tests {
                 error("AccessDenied", "explicit deny in p"),
                 "which policies they have: explicit deny in p",
             ),
+            (403, error("AccessDenied", "\u{202e}no\n"), "\\u{202e}no\\n"),
             (503, json!("none"), "without an answer: status 503"),
         ] {
             let why = told(status, &body).unwrap_err();
