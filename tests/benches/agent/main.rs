@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result};
 use lanyard_kit::serve;
 use tokio_util::sync::CancellationToken;
 
-use crate::figure::{say, say_under};
+use crate::figure::{say, say_at_least, say_under};
 use crate::load::{ask_all, turn};
 use crate::process::{Placement, Process};
 use crate::standins::question;
@@ -100,7 +100,7 @@ async fn measure(folder: &Path) -> Result<()> {
         let group = format!("Node agent, cache hits at {PODS} pods, {connections} connections");
         let ratio = ours.per_second() / echoed.per_second();
         say(&group, "answers", ours.per_second(), "/s", None);
-        say(&group, "ratio to the empty echo", ratio, "", Some("at least 0.7"));
+        say_at_least(&group, "ratio to the empty echo", ratio, "", 0.7);
         say_under(&group, "CPU for each answer", ours.cpu_microseconds(), "µs", 20.0);
         say(&group, "the echo's", echoed.cpu_microseconds(), "µs", None);
         let milliseconds = ours.percentile_microseconds(50) / 1e3;

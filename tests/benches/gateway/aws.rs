@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use crate::client::{Connection, Server, get};
 use crate::echo::Echo;
-use crate::figure::{say, say_under};
+use crate::figure::{say, say_at_least, say_under};
 use crate::hub::Hub;
 use crate::load::{Asked, beside_nothing, nothing_echoed};
 use crate::process::Placement;
@@ -94,15 +94,12 @@ async fn compare(
     let mut cost = None;
     for connections in CONNECTIONS {
         let of_hub = beside_nothing(WIRE, name, questions, hub, echo, connections).await?;
-        let say = |what: &str, value, unit, goal| {
-            say(WIRE, &format!("{name}, {connections} connections: {what}"), value, unit, goal);
-        };
+        let named = |what: &str| format!("{name}, {connections} connections: {what}");
         if let Some(moto) = moto {
             let of_moto = moto.measure(connections, Plan::apart()).await?;
-            say("moto's DescribeCluster", of_moto.per_second(), "/s", None);
+            say(WIRE, &named("moto's DescribeCluster"), of_moto.per_second(), "/s", None);
             let times = of_hub.per_second() / of_moto.per_second();
-            let reached = if times >= TIMES_MOTO { "reached" } else { "missed" };
-            say("times moto's", times, "", Some(&format!("at least {TIMES_MOTO}: {reached}")));
+            say_at_least(WIRE, &named("times moto's"), times, "", TIMES_MOTO);
         }
         cost.get_or_insert(of_hub.cpu_microseconds());
     }

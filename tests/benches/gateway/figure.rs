@@ -12,7 +12,16 @@ pub(crate) fn say(group: &str, name: &str, value: f64, unit: &str, goal: Option<
 
 /// Says one that has to be under something, and whether it is.
 pub(crate) fn say_under(group: &str, name: &str, value: f64, unit: &str, most: f64) {
-    let reached = if value < most { "reached" } else { "missed" };
-    let most = format!("{most} {unit}");
-    say(group, name, value, unit, Some(&format!("under {}: {reached}", most.trim_end())));
+    judged(group, name, (value, unit), ("under", most), value < most);
+}
+
+/// Says one that has to be at least something, and whether it is.
+pub(crate) fn say_at_least(group: &str, name: &str, value: f64, unit: &str, least: f64) {
+    judged(group, name, (value, unit), ("at least", least), value >= least);
+}
+
+fn judged(group: &str, name: &str, (value, unit): (f64, &str), (word, goal): (&str, f64), is_reached: bool) {
+    let reached = if is_reached { "reached" } else { "missed" };
+    let goal = format!("{word} {goal} {unit}");
+    say(group, name, value, unit, Some(&format!("{}: {reached}", goal.trim_end())));
 }
