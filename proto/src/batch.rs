@@ -109,8 +109,18 @@ pub struct Each<M> {
 impl<M: Message + Default> Each<M> {
     /// One more.
     pub fn push(&mut self, message: &M) {
+        self.push_written(message.encoded_len(), |buf| message.encode_raw(buf));
+    }
+
+    /// One more, which is written here in just so many bytes: for who need not make a message of it first.
+    pub fn push_written(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.wire.len();
-        encoding::message::encode(MESSAGES, message, &mut self.wire);
+        self.wire.reserve(HEAD_BYTES_MAX + length);
+        encoding::encode_key(MESSAGES, WireType::LengthDelimited, &mut self.wire);
+        encoding::encode_varint(length as u64, &mut self.wire);
+        let body = self.wire.len();
+        write(&mut self.wire);
+        debug_assert_eq!(self.wire.len() - body, length, "what is written is as long as was said");
         self.last = start..self.wire.len();
     }
 
@@ -121,19 +131,15 @@ impl<M: Message + Default> Each<M> {
         self.last = start..self.wire.len();
     }
 
-    /// Each message; an error where what came is none, after which there are no more.
+    /// Each message; an error where what came is none.
     pub fn iter(&self) -> impl Iterator<Item = Result<M, DecodeError>> {
+        self.iter_bytes().map(M::decode)
+    }
+
+    /// The bytes of each message, as they came or were written.
+    pub fn iter_bytes(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.wire.as_slice();
-        iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let message = take(&mut rest);
-            if message.is_err() {
-                rest = &[];
-            }
-            Some(message)
-        })
+        iter::from_fn(move || take(&mut rest))
     }
 
     /// Takes one off a message that is read.
@@ -143,27 +149,38 @@ impl<M: Message + Default> Each<M> {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
+        // A message that came in one piece, as all do, is copied from where it lies.
+        let mut piece = buf.chunk();
+        if wire_type == WireType::LengthDelimited
+            && let Some(message) = framed(&mut piece)
+        {
+            if self.wire.capacity() == 0 {
+                // What is still to come of the batch has come already: these are its bytes.
+                self.wire.reserve(HEAD_BYTES_MAX + buf.remaining());
+            }
+            self.push_written(message.len(), |wire| wire.put_slice(message));
+            buf.advance(buf.chunk().len() - piece.len());
+            return Ok(());
+        }
         let mut message = Bytes::new();
         encoding::bytes::merge(wire_type, &mut message, buf, ctx)?;
-        if self.wire.capacity() == 0 {
-            // What is still to come of the batch has come already: these are its bytes.
-            self.wire.reserve(HEAD_BYTES_MAX + message.len() + buf.remaining());
-        }
-        let start = self.wire.len();
-        encoding::encode_key(MESSAGES, WireType::LengthDelimited, &mut self.wire);
-        encoding::encode_varint(message.len() as u64, &mut self.wire);
-        self.wire.put_slice(&message);
-        self.last = start..self.wire.len();
+        self.push_written(message.len(), |wire| wire.put_slice(&message));
         Ok(())
     }
 }
 
-/// Takes the first message off what [`Each`] holds.
-fn take<M: Message + Default>(rest: &mut &[u8]) -> Result<M, DecodeError> {
-    let (_, wire_type) = encoding::decode_key(rest)?;
-    let mut message = M::default();
-    encoding::message::merge(wire_type, &mut message, rest, DecodeContext::default())?;
-    Ok(message)
+/// Takes the bytes of the first message off what [`Each`] holds, which wrote key and length itself; none where there are no more.
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    encoding::decode_key(rest).ok()?;
+    framed(rest)
+}
+
+/// Takes as many bytes as a length says that stands before them; none where there are fewer, or no length.
+fn framed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(encoding::decode_varint(rest).ok()?).ok()?;
+    let message;
+    (message, *rest) = rest.split_at_checked(length)?;
+    Some(message)
 }
 
 impl<M> Default for Each<M> {
@@ -250,12 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_no_batch_and_what_is_no_message_is_told_once() {
+    fn a_batch_that_comes_in_pieces_is_the_same() {
+        let bytes = DerivedRequest { reviews: reviews(), user: None }.encode_to_vec();
+        let whole = AuthorizeBatchRequest::decode(&*bytes).unwrap();
+        for cut in 0..bytes.len() {
+            let (head, tail) = bytes.split_at(cut);
+            assert_eq!(AuthorizeBatchRequest::decode(head.chain(tail)), Ok(whole.clone()), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_batch_and_what_is_no_message_is_told() {
         let bytes = DerivedRequest { reviews: reviews(), user: None }.encode_to_vec();
         assert!(AuthorizeBatchRequest::decode(&bytes[..bytes.len() - 1]).is_err());
         // A message of two bytes, which say that ten are to come; and one behind it.
         let broken = AuthorizeBatchRequest::decode(&[0x0a, 2, 0x0a, 10, 0x0a, 0][..]).unwrap();
         let read: Vec<_> = broken.reviews.iter().map(|review| review.is_ok()).collect();
-        assert_eq!(read, [false]);
+        assert_eq!(read, [false, true]);
     }
 }

@@ -20,6 +20,7 @@ mod policy_documents;
 mod promise;
 mod rbac_documents;
 mod review_answers;
+mod review_batches;
 mod review_bodies;
 mod together;
 mod token;
@@ -41,6 +42,7 @@ pub use management_calls::management_calls;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_answers::review_answers;
+pub use review_batches::review_batches;
 pub use review_bodies::review_bodies;
 pub use together::together;
 pub use token::token;
@@ -73,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_answers", run: review_answers },
+    Target { name: "review_batches", run: review_batches },
     Target { name: "review_bodies", run: review_bodies },
     Target { name: "together", run: together },
     Target { name: "token", run: token },

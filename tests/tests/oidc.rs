@@ -136,9 +136,9 @@ impl Suite {
 
     async fn lists_pods(&self, user: &UserInfo) -> Verdict {
         let attributes = ResourceAttributes {
-            verb: "list".to_owned(),
-            resource: "pods".to_owned(),
-            namespace: "a".to_owned(),
+            verb: "list".into(),
+            resource: "pods".into(),
+            namespace: "a".into(),
             ..ResourceAttributes::default()
         };
         let review = Review {

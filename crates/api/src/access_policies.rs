@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use lanyard_iam::Partition;
 use lanyard_rbac::{PolicyRule, RuleSet};
 use serde::Deserialize;
+use smol_str::SmolStr;
 
 /// The policy that makes an administrator of the cluster where its access scope is the cluster.
 pub const CLUSTER_ADMIN_POLICY: &str = "AmazonEKSClusterAdminPolicy";
@@ -21,7 +22,7 @@ const SOURCE: &str = include_str!("../data/access-policies.yaml");
 #[derive(Debug)]
 pub struct AccessPolicy {
     /// Its name, such as `AmazonEKSViewPolicy`; compared exactly.
-    pub name: String,
+    pub name: SmolStr,
     /// Whether the rules are all that the published policy grants; where not, Lanyard grants less, never more.
     pub rules_complete: bool,
     /// Only service-linked roles may have it, so that no entry made here can.
@@ -46,7 +47,7 @@ const ARN_MIDDLE: &str = ":eks::aws:cluster-access-policy/";
 #[derive(Debug)]
 pub struct AccessPolicies {
     list: Vec<AccessPolicy>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<SmolStr, usize>,
 }
 
 impl AccessPolicies {
@@ -108,7 +109,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyText {
-    name: String,
+    name: SmolStr,
     #[serde(rename = "source")]
     _source: String,
     #[serde(rename = "confidence")]

@@ -1,13 +1,15 @@
 //! What authz promises: which doors a badge opens, the RBAC objects behind that, and finished decisions by id.
 
+pub(crate) mod batch;
 mod client;
 mod convert;
 mod gone;
+mod plain;
 mod question;
 pub mod server;
 mod text;
 
-pub use convert::{batch_decisions, batch_reviews};
+pub use batch::{batch_decisions, batch_reviews};
 pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 
@@ -16,6 +18,7 @@ use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 use futures::stream::BoxStream;
 use lanyard_rbac::{ObjectKey, Subject};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use time::OffsetDateTime;
 
 use crate::{
@@ -67,9 +70,9 @@ pub enum Attributes {
     /// A path.
     NonResource {
         /// As asked, never cleaned.
-        path: String,
+        path: SmolStr,
         /// Lower case.
-        verb: String,
+        verb: SmolStr,
     },
 }
 
@@ -77,19 +80,19 @@ pub enum Attributes {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceAttributes {
     /// Empty for cluster-scoped ones, and for "all namespaces".
-    pub namespace: String,
+    pub namespace: SmolStr,
     /// `get`, `list`, …
-    pub verb: String,
+    pub verb: SmolStr,
     /// Empty for core.
-    pub group: String,
+    pub group: SmolStr,
     /// The API version.
-    pub version: String,
+    pub version: SmolStr,
     /// Plural, lower case.
-    pub resource: String,
+    pub resource: SmolStr,
     /// `log`, `exec`, …
-    pub subresource: String,
+    pub subresource: SmolStr,
     /// Empty for all.
-    pub name: String,
+    pub name: SmolStr,
     /// What could be parsed of the selectors; recorded.
     pub selectors: Option<Box<Selectors>>,
 }
@@ -161,11 +164,11 @@ pub enum Reason {
     /// An access policy of the proof's grant.
     AccessPolicy {
         /// Its name.
-        policy: String,
+        policy: SmolStr,
         /// The rule's place in it, from 0.
         rule: u32,
         /// `cluster`, or the namespace pattern that matched.
-        scope: String,
+        scope: SmolStr,
     },
     /// A block holds.
     Blocked,

@@ -263,7 +263,7 @@ impl PolicyMatch<'_> {
         Reason::AccessPolicy {
             policy: self.policy.name.clone(),
             rule: u32::try_from(self.rule).unwrap_or(u32::MAX),
-            scope: self.scope.to_owned(),
+            scope: self.scope.into(),
         }
     }
 }

@@ -86,19 +86,19 @@ impl Question {
                 return Err(QuestionError::PathWithMore(target.to_owned()));
             }
             return Ok(Some(Attributes::NonResource {
-                path: target.to_owned(),
-                verb: verb.to_ascii_lowercase(),
+                path: target.into(),
+                verb: verb.to_ascii_lowercase().into(),
             }));
         }
         let (group, resource, subresource) = resource(target)?;
         Ok(Some(Attributes::Resource(ResourceAttributes {
-            namespace: self.namespace.clone().unwrap_or_default(),
-            verb: verb.to_owned(),
-            group,
-            version: "*".to_owned(),
-            resource,
-            subresource,
-            name: name.unwrap_or_default().to_owned(),
+            namespace: self.namespace.as_deref().unwrap_or_default().into(),
+            verb: verb.into(),
+            group: group.into(),
+            version: "*".into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            name: name.unwrap_or_default().into(),
             selectors: None,
         })))
     }

@@ -63,11 +63,11 @@ fn rbac_review(cluster: ClusterUid, username: &str, namespace: &str) -> Review {
         }
         .into(),
         attributes: Attributes::Resource(ResourceAttributes {
-            namespace: namespace.to_owned(),
-            verb: "get".to_owned(),
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            resource: "deployments".to_owned(),
+            namespace: namespace.into(),
+            verb: "get".into(),
+            group: "apps".into(),
+            version: "v1".into(),
+            resource: "deployments".into(),
             ..ResourceAttributes::default()
         })
         .into(),
@@ -167,6 +167,13 @@ async fn to_postgres(hub: &Path, url: &str) -> Result<()> {
     Ok(())
 }
 
+/// What is left does not need the hub's file, and it is large.
+fn forget_hub(folder: &Path) {
+    for name in ["lanyard.db", "lanyard.db-wal", "lanyard.db-shm"] {
+        let _ = std::fs::remove_file(folder.join("hub").join(name));
+    }
+}
+
 async fn measure(folder: &Path, order: &Order, scale: Scale, world: &World) -> Result<()> {
     let sts = sts::StandIn::start(&folder.join("sts")).await?;
     let place = running::Place { folder, order, sts: &sts };
@@ -174,10 +181,6 @@ async fn measure(folder: &Path, order: &Order, scale: Scale, world: &World) -> R
         let stack = Stack::start(&place, 1).await?;
         reviews::measure(&place, &stack, scale, world).await?;
         stack.stop().await?;
-    }
-    // What is left does not need the hub's file, and it is large.
-    for name in ["lanyard.db", "lanyard.db-wal", "lanyard.db-shm"] {
-        let _ = std::fs::remove_file(folder.join("hub").join(name));
     }
     if [Part::Hop, Part::Batch, Part::Snapshots].into_iter().any(|part| order.wants(part)) {
         let stack = Stack::start(&place, 1).await?;
@@ -187,12 +190,14 @@ async fn measure(folder: &Path, order: &Order, scale: Scale, world: &World) -> R
         if order.wants(Part::Batch) {
             batch::measure(&place, &stack, scale, world).await?;
         }
+        forget_hub(folder);
         if order.wants(Part::Snapshots) {
             snapshots::measure(&place, &stack, world).await?;
         }
         stack.stop().await?;
     }
     if order.wants(Part::Changes) {
+        forget_hub(folder);
         let stack = Stack::start(&place, 2).await?;
         changes::measure(&place, &stack, scale, world).await?;
         stack.stop().await?;

@@ -5,11 +5,11 @@ use lanyard_proto::authz::v1::{
     objects_client::ObjectsClient,
 };
 use lanyard_rbac::{Object, ObjectKey};
-use prost::DecodeError;
 
 use super::{
     ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, ObjectBatch, Objects, Review,
-    Rules, RulesQuery, WhoCan, WhoCanQuery, convert::batch_message,
+    Rules, RulesQuery, WhoCan, WhoCanQuery,
+    batch::{batch_message, read_decisions},
 };
 use crate::{
     fault::{CallError, Fault},
@@ -28,11 +28,7 @@ impl<C: Wire> Authorize for Remote<C> {
         let asked = reviews.len();
         let request = self.internal(batch_message(reviews));
         let answer = call!(raw self.AuthorizeClient::authorize_batch(request));
-        let read = |decision: Result<pb::Decision, DecodeError>| {
-            Decision::try_from(field::readable("decisions", decision)?)
-        };
-        let decisions = answer.decisions.iter().map(read).collect::<Result<Vec<_>, CallError>>();
-        let decisions = received::<_, Fault>(decisions)?;
+        let decisions = received::<_, Fault>(read_decisions(&answer))?;
         if decisions.len() == asked {
             return Ok(decisions);
         }

@@ -1,13 +1,7 @@
 //! Conversions between authz's domain types and messages.
 
-use std::{iter, sync::Arc};
-
-use lanyard_proto::{
-    Each,
-    authz::v1::{self as pb, attributes, question, reason, subject},
-};
+use lanyard_proto::authz::v1::{self as pb, attributes, question, reason, subject};
 use lanyard_rbac::{PolicyRule, Subject};
-use prost::DecodeError;
 
 use super::{
     ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Gone,
@@ -17,12 +11,10 @@ use super::{
 use crate::{
     fault::{CallError, Fault},
     grpc::{
-        codec::{convert, optional_message, shared_message},
+        codec::{convert, optional_message},
         field::{self, wire_enum},
         mutation::{join, mutated, split},
     },
-    identity::UserInfo,
-    ids::ClusterUid,
     mutation::{Mutated, Page},
 };
 
@@ -64,68 +56,15 @@ convert! { DoorQuestion = question::Door {
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
 
-/// The message of a batch. Whom the first review is about is named once, for all that are about the same person.
-pub(super) fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
-    let Some(shared) = reviews.first().map(|review| Arc::clone(&review.user)) else {
-        return pb::AuthorizeBatchRequest::default();
-    };
-    let nobody = Arc::<UserInfo>::default();
-    let message = |mut review: Review| {
-        if !Arc::ptr_eq(&review.user, &shared) && review.user != shared {
-            return review.into();
-        }
-        review.user = Arc::clone(&nobody);
-        pb::Review { user: None, ..review.into() }
-    };
-    let reviews = reviews.into_iter().map(message).collect();
-    pb::AuthorizeBatchRequest { reviews, user: shared_message::write(shared) }
-}
-
-/// The reviews of a batch.
-///
-/// # Errors
-/// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one.
-pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, CallError> {
-    let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
-    // All of one batch are of one cluster as a rule, whose number need not be read a thousand times.
-    let mut known: Option<(String, ClusterUid)> = None;
-    let read = |message: Result<pb::Review, DecodeError>| {
-        let pb::Review { cluster_uid, user, attributes, explain, full, entry_id } =
-            field::readable("reviews", message)?;
-        let cluster = match &known {
-            Some((text, uid)) if *text == cluster_uid => *uid,
-            _ => known.insert((cluster_uid.clone(), field::parse("cluster_uid", &cluster_uid)?)).1,
-        };
-        let user = match (user, &shared) {
-            (None, Some(shared)) => Arc::clone(shared),
-            (own, _) => shared_message::read("user", own)?,
-        };
-        let attributes = shared_message::read("attributes", attributes)?;
-        let grant = field::optional("entry_id", entry_id.as_deref())?;
-        Ok(Review { cluster, user, attributes, explain, full, grant })
-    };
-    batch.reviews.iter().map(read).collect()
-}
-
-/// The message of a batch's answers. Those in a row that say the same are written once and copied: a batch is about one person as a rule,
-/// and what one rule allows is allowed in the same words.
-pub fn batch_decisions(decisions: Vec<Decision>) -> pb::AuthorizeBatchResponse {
-    let mut written = Each::default();
-    let mut decisions = decisions.into_iter().peekable();
-    while let Some(decision) = decisions.next() {
-        let again = iter::from_fn(|| decisions.next_if_eq(&decision)).count();
-        written.push(&pb::Decision::from(decision));
-        (0..again).for_each(|_| written.push_again());
-    }
-    pb::AuthorizeBatchResponse { decisions: written }
-}
-
 impl From<Attributes> for pb::Attributes {
     fn from(asked: Attributes) -> Self {
         let attributes = match asked {
             Attributes::Resource(resource) => attributes::Attributes::Resource(resource.into()),
             Attributes::NonResource { path, verb } => {
-                attributes::Attributes::NonResource(pb::NonResourceAttributes { path, verb })
+                attributes::Attributes::NonResource(pb::NonResourceAttributes {
+                    path: path.into(),
+                    verb: verb.into(),
+                })
             }
         };
         Self { attributes: Some(attributes) }
@@ -139,7 +78,7 @@ impl TryFrom<pb::Attributes> for Attributes {
         Ok(match field::required("attributes", message.attributes)? {
             attributes::Attributes::Resource(resource) => Self::Resource(resource.try_into()?),
             attributes::Attributes::NonResource(pb::NonResourceAttributes { path, verb }) => {
-                Self::NonResource { path, verb }
+                Self::NonResource { path: path.into(), verb: verb.into() }
             }
         })
     }
@@ -148,13 +87,13 @@ impl TryFrom<pb::Attributes> for Attributes {
 impl From<ResourceAttributes> for pb::ResourceAttributes {
     fn from(asked: ResourceAttributes) -> Self {
         Self {
-            namespace: asked.namespace,
-            verb: asked.verb,
-            group: asked.group,
-            version: asked.version,
-            resource: asked.resource,
-            subresource: asked.subresource,
-            name: asked.name,
+            namespace: asked.namespace.into(),
+            verb: asked.verb.into(),
+            group: asked.group.into(),
+            version: asked.version.into(),
+            resource: asked.resource.into(),
+            subresource: asked.subresource.into(),
+            name: asked.name.into(),
             selectors: asked.selectors.map(|selectors| (*selectors).into()),
         }
     }
@@ -165,13 +104,13 @@ impl TryFrom<pb::ResourceAttributes> for ResourceAttributes {
 
     fn try_from(message: pb::ResourceAttributes) -> Result<Self, CallError> {
         Ok(Self {
-            namespace: message.namespace,
-            verb: message.verb,
-            group: message.group,
-            version: message.version,
-            resource: message.resource,
-            subresource: message.subresource,
-            name: message.name,
+            namespace: message.namespace.into(),
+            verb: message.verb.into(),
+            group: message.group.into(),
+            version: message.version.into(),
+            resource: message.resource.into(),
+            subresource: message.subresource.into(),
+            name: message.name.into(),
             selectors: optional_message::read("selectors", message.selectors)?.map(Box::new),
         })
     }
@@ -209,6 +148,7 @@ impl From<Reason> for pb::Reason {
             }),
             Reason::SystemMasters => reason::Reason::SystemMasters(()),
             Reason::AccessPolicy { policy, rule, scope } => {
+                let (policy, scope) = (policy.into(), scope.into());
                 reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope })
             }
             Reason::Blocked => reason::Reason::Blocked(()),
@@ -236,7 +176,7 @@ impl TryFrom<pb::Reason> for Reason {
             },
             reason::Reason::SystemMasters(()) => Self::SystemMasters,
             reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope }) => {
-                Self::AccessPolicy { policy, rule, scope }
+                Self::AccessPolicy { policy: policy.into(), rule, scope: scope.into() }
             }
             reason::Reason::Blocked(()) => Self::Blocked,
             reason::Reason::Gone(gone) => Self::Gone(field::one_of("gone", gone)?),
@@ -343,87 +283,5 @@ impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
         };
         let items = page.items.into_iter().map(object).collect::<Result<_, _>>()?;
         Ok(Self { items, next_token: page.next_token })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use prost::Message as _;
-
-    use super::*;
-    use crate::ids::Revision;
-
-    fn review(username: &str, path: &str) -> Review {
-        Review {
-            cluster: ClusterUid(uuid::Uuid::from_u128(1)),
-            user: UserInfo { username: username.to_owned(), ..UserInfo::default() }.into(),
-            attributes: Attributes::NonResource { path: path.to_owned(), verb: "get".to_owned() }.into(),
-            explain: false,
-            full: false,
-            grant: None,
-        }
-    }
-
-    fn asked(reviews: &[Review]) -> Vec<(String, String)> {
-        let one = |review: &Review| (review.user.username.clone(), review.attributes.to_string());
-        reviews.iter().map(one).collect()
-    }
-
-    #[test]
-    fn a_batch_names_once_whom_the_first_review_is_about() {
-        let reviews = vec![review("ana", "/a"), review("bob", "/b"), review("ana", "/c"), review("", "/d")];
-        let expected = asked(&reviews);
-        let batch = batch_message(reviews);
-        let own: Vec<_> = batch.reviews.iter().map(|review| review.unwrap().user.is_some()).collect();
-        assert_eq!(own, [false, true, false, true]);
-        assert_eq!(batch.user.as_ref().map(|user| user.username.as_str()), Some("ana"));
-        let read = batch_reviews(batch).unwrap();
-        assert_eq!(asked(&read), expected);
-        assert!(Arc::ptr_eq(&read[0].user, &read[2].user), "read twice");
-        assert_eq!(batch_reviews(batch_message(Vec::new())).unwrap().len(), 0);
-    }
-
-    #[test]
-    fn a_review_about_nobody_is_refused() {
-        let mut batch = batch_message(vec![review("ana", "/a")]);
-        batch.user = None;
-        let error = batch_reviews(batch).unwrap_err();
-        assert!(format!("{error:?}").contains("user"), "{error:?}");
-    }
-
-    #[test]
-    fn a_review_that_cannot_be_read_refuses_its_batch_by_name() {
-        // A review of two bytes, which say that ten are to come.
-        let batch = pb::AuthorizeBatchRequest::decode(&[0x0a, 2, 0x0a, 10][..]).unwrap();
-        let error = batch_reviews(batch).unwrap_err();
-        assert!(matches!(&error, CallError::Invalid { field, .. } if field == "reviews"), "{error:?}");
-    }
-
-    #[test]
-    fn a_batch_is_answered_in_order_whatever_of_it_says_the_same() {
-        let decision = |verdict, revision| Decision {
-            verdict,
-            reason: Reason::NothingMatched,
-            evaluation_error: None,
-            hints: Vec::new(),
-            revision: Revision(revision),
-        };
-        let (allow, deny) = (Verdict::Allow, Verdict::Deny);
-        for decided in [
-            vec![],
-            vec![decision(allow, 1)],
-            vec![
-                decision(allow, 1),
-                decision(allow, 1),
-                decision(deny, 1),
-                decision(allow, 1),
-                decision(allow, 2),
-            ],
-            vec![decision(deny, 1), decision(deny, 1), decision(deny, 1)],
-        ] {
-            let message = batch_decisions(decided.clone());
-            let read = message.decisions.iter().map(|decision| Decision::try_from(decision.unwrap()));
-            assert_eq!(read.collect::<Result<Vec<_>, _>>(), Ok(decided));
-        }
     }
 }

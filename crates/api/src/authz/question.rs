@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lanyard_iam::PrincipalArn;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Attributes, ResourceAttributes, SelectorRequirement};
 use crate::{
@@ -91,7 +92,7 @@ fn attribute_bytes(attributes: &Attributes) -> usize {
             };
             let selectors = asked.selectors.iter();
             let requirements = selectors.flat_map(|selectors| selectors.field.iter().chain(&selectors.label));
-            texts.into_iter().map(String::len).sum::<usize>() + requirements.map(requirement).sum::<usize>()
+            texts.into_iter().map(SmolStr::len).sum::<usize>() + requirements.map(requirement).sum::<usize>()
         }
     }
 }

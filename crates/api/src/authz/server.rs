@@ -4,7 +4,8 @@ use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, o
 
 use super::{
     Authorize, Decisions, ObjectBatch, Objects,
-    convert::{batch_decisions, batch_reviews, object_page},
+    batch::{batch_decisions, batch_reviews},
+    convert::object_page,
 };
 use tonic::{Request, Response, Status};
 

@@ -101,9 +101,9 @@ mod tests {
 
     fn listing(field: Vec<SelectorRequirement>, label: Vec<SelectorRequirement>) -> String {
         let asked = ResourceAttributes {
-            namespace: "a".to_owned(),
-            verb: "list".to_owned(),
-            resource: "pods".to_owned(),
+            namespace: "a".into(),
+            verb: "list".into(),
+            resource: "pods".into(),
             selectors: Some(Box::new(Selectors { field, label })),
             ..ResourceAttributes::default()
         };

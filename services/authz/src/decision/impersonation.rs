@@ -91,11 +91,11 @@ mod tests {
 
     fn ask(verb: &str, resource: &str, subresource: &str, name: &str) -> bool {
         impersonates_the_proof(&Attributes::Resource(ResourceAttributes {
-            verb: verb.to_owned(),
-            group: "authentication.k8s.io".to_owned(),
-            resource: resource.to_owned(),
-            subresource: subresource.to_owned(),
-            name: name.to_owned(),
+            verb: verb.into(),
+            group: "authentication.k8s.io".into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            name: name.into(),
             ..Default::default()
         }))
     }
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_path_is_never_an_impersonation() {
-        let path = "/userextras/lanyard.dev/proof".to_owned();
-        assert!(!impersonates_the_proof(&Attributes::NonResource { path, verb: "impersonate".to_owned() }));
+        let path = "/userextras/lanyard.dev/proof".into();
+        assert!(!impersonates_the_proof(&Attributes::NonResource { path, verb: "impersonate".into() }));
     }
 
     proptest! {

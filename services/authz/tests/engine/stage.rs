@@ -322,11 +322,11 @@ pub(crate) fn review(cluster: ClusterUid, user: UserInfo, attributes: Attributes
 pub(crate) fn resource(verb: &str, group: &str, resource: &str, namespace: &str) -> Attributes {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     Attributes::Resource(ResourceAttributes {
-        verb: verb.to_owned(),
-        group: group.to_owned(),
-        resource: resource.to_owned(),
-        subresource: subresource.to_owned(),
-        namespace: namespace.to_owned(),
+        verb: verb.into(),
+        group: group.into(),
+        resource: resource.into(),
+        subresource: subresource.into(),
+        namespace: namespace.into(),
         ..ResourceAttributes::default()
     })
 }

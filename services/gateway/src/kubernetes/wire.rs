@@ -11,6 +11,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 /// The API group and version of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,19 +282,19 @@ impl<'de> Deserialize<'de> for Unread {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceIn {
     #[serde(default)]
-    pub(super) namespace: String,
+    pub(super) namespace: SmolStr,
     #[serde(default)]
-    pub(super) verb: String,
+    pub(super) verb: SmolStr,
     #[serde(default)]
-    pub(super) group: String,
+    pub(super) group: SmolStr,
     #[serde(default)]
-    pub(super) version: String,
+    pub(super) version: SmolStr,
     #[serde(default)]
-    pub(super) resource: String,
+    pub(super) resource: SmolStr,
     #[serde(default)]
-    pub(super) subresource: String,
+    pub(super) subresource: SmolStr,
     #[serde(default)]
-    pub(super) name: String,
+    pub(super) name: SmolStr,
     /// Read leniently: a selector that cannot be read leaves the review unscoped (KEP-4601), it does not fail it.
     #[serde(default)]
     pub(super) field_selector: Option<serde_json::Value>,
@@ -305,9 +306,9 @@ pub struct ResourceIn {
 #[derive(Default, Deserialize)]
 pub struct NonResourceIn {
     #[serde(default)]
-    pub(super) path: String,
+    pub(super) path: SmolStr,
     #[serde(default)]
-    pub(super) verb: String,
+    pub(super) verb: SmolStr,
 }
 
 /// A SubjectAccessReview as it goes back.

@@ -44,7 +44,7 @@ struct Shown {
 impl Shown {
     fn of(policy: &AccessPolicy, partition: Partition) -> Self {
         Self {
-            name: policy.name.clone(),
+            name: policy.name.to_string(),
             arn: policy.arn(partition),
             rules: policy.rules.rules().len(),
             rules_complete: policy.rules_complete,

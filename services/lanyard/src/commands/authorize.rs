@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     fn asked(username: &str) -> HubReview {
-        let attributes = Attributes::NonResource { path: "/x".to_owned(), verb: "get".to_owned() };
+        let attributes = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
         HubReview { username: username.to_owned(), groups: Vec::new(), attributes }
     }
 

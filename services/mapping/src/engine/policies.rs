@@ -116,8 +116,10 @@ pub(super) fn published(by: &Actor, page: &PageQuery) -> Page<AccessPolicySummar
     };
     let mut all: Vec<&AccessPolicy> = AccessPolicies::published().iter().collect();
     all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let Page { items, next_token } = Page::cut(all.into_iter(), page, |policy| policy.name.clone());
-    let summary =
-        |policy: &AccessPolicy| AccessPolicySummary { name: policy.name.clone(), arn: policy.arn(partition) };
+    let Page { items, next_token } = Page::cut(all.into_iter(), page, |policy| policy.name.to_string());
+    let summary = |policy: &AccessPolicy| AccessPolicySummary {
+        name: policy.name.to_string(),
+        arn: policy.arn(partition),
+    };
     Page { items: items.into_iter().map(summary).collect(), next_token }
 }

@@ -16,8 +16,10 @@ use prost::Message as _;
 use super::Scale;
 use super::floor::{self, Sizes};
 use super::running::{Place, Stack, badge, prove};
+use crate::door::front_door;
 use crate::figure::{say, say_under};
-use crate::process::Usage;
+use crate::hub::Hub;
+use crate::process::{Placement, Usage};
 use crate::questions::Questions;
 use crate::turn::{Measured, Phase, during};
 use crate::world::{self, World};
@@ -46,6 +48,10 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     let doors = ["gateway", "authn", "authz"];
     let of_doors = doors.map(|service| stack.usage(service, 0)).into_iter().collect::<Result<Vec<_>>>()?;
     let signed = repeat(&stack.signed(world)?, &reviews, scale, &of_doors).await?;
+    let serve = Hub::start(place.folder, place.sts, Placement::Shared).await?;
+    let at_serve = front_door(&serve.ready, world.hub, &world.administrator)?;
+    let of_serve = repeat(&at_serve, &reviews, scale, &[serve.process.usage()]).await?;
+    drop(serve);
 
     let checks = CHECKS as f64;
     let plain = |name: &str, value, unit| say(GROUP, name, value, unit, None);
@@ -75,6 +81,16 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     for (name, cpu) in doors.iter().zip(signed.cpu_microseconds_each()) {
         plain(&format!("CPU for a check through the front door in {name}"), cpu / checks, "µs");
     }
+    plain("a check through the front door of `serve`, signed", time(&of_serve), "µs");
+    plain("CPU for a check through the front door of `serve`", of_serve.cpu_microseconds() / checks, "µs");
+    let over_serve = signed.cpu_microseconds() / of_serve.cpu_microseconds();
+    say_under(
+        GROUP,
+        "ratio of the CPU for a check through the front door to `serve`'s",
+        over_serve,
+        "",
+        RATIO_MOST,
+    );
     Ok(())
 }
 
@@ -125,11 +141,11 @@ async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<
         cluster,
         user: Arc::clone(&user),
         attributes: Attributes::Resource(ResourceAttributes {
-            namespace: format!("team-{}", number % 10),
-            verb: "get".to_owned(),
-            version: "v1".to_owned(),
-            resource: "pods".to_owned(),
-            name: format!("web-{number}"),
+            namespace: format!("team-{}", number % 10).into(),
+            verb: "get".into(),
+            version: "v1".into(),
+            resource: "pods".into(),
+            name: format!("web-{number}").into(),
             ..ResourceAttributes::default()
         })
         .into(),

@@ -25,7 +25,7 @@ fn reasons() -> Vec<Reason> {
         rbac(Subject::ServiceAccount { namespace: Some(text("team-a")), name: text("bot") }),
         rbac(Subject::ServiceAccount { namespace: None, name: text("bot") }),
         Reason::SystemMasters,
-        Reason::AccessPolicy { policy: text("AmazonEKSViewPolicy"), rule: 1, scope: text("dev-*") },
+        Reason::AccessPolicy { policy: "AmazonEKSViewPolicy".into(), rule: 1, scope: "dev-*".into() },
         Reason::Blocked,
         Reason::Gone(Gone::Account),
         Reason::Gone(Gone::KinAccessKey),
@@ -137,13 +137,13 @@ fn pods() -> ResourceAttributes {
     let requirement =
         |key: &str| SelectorRequirement { key: text(key), operator: text("In"), values: vec![text("v")] };
     ResourceAttributes {
-        namespace: text("team-a"),
-        verb: text("get"),
-        group: text("apps"),
-        version: text("v1"),
-        resource: text("pods"),
-        subresource: text("log"),
-        name: text("web-1"),
+        namespace: "team-a".into(),
+        verb: "get".into(),
+        group: "apps".into(),
+        version: "v1".into(),
+        resource: "pods".into(),
+        subresource: "log".into(),
+        name: "web-1".into(),
         selectors: Some(Box::new(Selectors { field: vec![requirement("f")], label: vec![requirement("l")] })),
     }
 }
@@ -161,7 +161,7 @@ fn review(attributes: Attributes, number: u128) -> Review {
 }
 
 async fn authorize_calls<T: Authorize>(to: &T) -> Vec<String> {
-    let path = || Attributes::NonResource { path: text("/a/../b"), verb: text("get") };
+    let path = || Attributes::NonResource { path: "/a/../b".into(), verb: "get".into() };
     let bare = ResourceAttributes { selectors: None, ..pods() };
     let one_for_each_reason = reasons().iter().zip(0..).map(|(_, number)| review(path(), number)).collect();
     let rules = |grant| RulesQuery { cluster: uid(1), user: user_info(), namespace: text("team-a"), grant };

@@ -95,7 +95,7 @@ async fn a_signed_call_passes_the_front_door_as_who_signed_it() {
     assert_eq!(client.get_user(admitted_at_the_door(), ana()).await, Ok(user()));
     let query = authz::WhoCanQuery {
         cluster: uid(1),
-        attributes: authz::Attributes::NonResource { path: "/".to_owned(), verb: "get".to_owned() },
+        attributes: authz::Attributes::NonResource { path: "/".into(), verb: "get".into() },
     };
     assert!(client.who_can(query).await.unwrap().incomplete, "a question of people, admitted like any other");
     assert!(fake.asked.lock().unwrap()[0].contains("assumed-role/Admin/ana"));

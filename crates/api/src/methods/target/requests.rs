@@ -11,6 +11,7 @@ use lanyard_proto::{
 
 use super::{AccountRef, ClusterRef, Resource, Target, Targeted};
 use crate::{
+    authz::batch::batch_cluster,
     credentials::POD_IDENTITY_SERVICE,
     fault::CallError,
     grpc::field,
@@ -217,16 +218,7 @@ targets! {
         Ok(Target::of_cluster(uid(&m.cluster_uid)?, Resource::Cluster))
     };
     authz::AuthorizeBatchRequest => |m| {
-        let mut first: Option<String> = None;
-        for review in m.reviews.iter() {
-            let cluster_uid = field::readable("reviews", review)?.cluster_uid;
-            if first.as_ref().is_some_and(|first| *first != cluster_uid) {
-                let message = "all reviews of a batch have to be of one cluster: send one batch for each";
-                return Err(CallError::invalid("reviews", "one_cluster", message));
-            }
-            first.get_or_insert(cluster_uid);
-        }
-        Ok(Target::of_cluster(uid(&field::required("reviews", first)?)?, Resource::Cluster))
+        Ok(Target::of_cluster(uid(&batch_cluster(m)?)?, Resource::Cluster))
     };
     authz::FindDecisionRequest, gateway::ExplainDecisionRequest => |m| {
         Ok(Target::own(Resource::Decision(field::parse("id", &m.id)?)))

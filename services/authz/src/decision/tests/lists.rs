@@ -74,7 +74,7 @@ fn question() -> impl Strategy<Value = Attributes> {
         prop_oneof![Just("a"), Just("b"), Just("ab"), Just("")],
     )
         .prop_map(|(verb, what, namespace)| resource(verb, "", what, namespace));
-    let path = Just(Attributes::NonResource { path: "/metrics".to_owned(), verb: "get".to_owned() });
+    let path = Just(Attributes::NonResource { path: "/metrics".into(), verb: "get".into() });
     prop_oneof![9 => asked, 1 => path]
 }
 
@@ -167,7 +167,7 @@ proptest! {
         let user = stage.log_in(&people[0]);
         let mut asked = asked;
         if let Attributes::Resource(asked) = &mut asked {
-            asked.namespace = namespace.to_owned();
+            asked.namespace = namespace.into();
         }
         let query = RulesQuery { cluster: stage.cluster.uid, user: user.clone(), namespace: namespace.to_owned(), grant: None };
         let rules = rules_for(&stage.compile(), &query, NOW).unwrap();
@@ -217,7 +217,7 @@ fn nobody_can_impersonate_the_proof() {
     let mut asked = resource("impersonate", "authentication.k8s.io", "userextras", "");
     assert_eq!(who(&stage, asked.clone()).holders.len(), 2, "other keys may be impersonated");
     let Attributes::Resource(attributes) = &mut asked else { panic!() };
-    attributes.subresource = "lanyard.dev/proof".to_owned();
+    attributes.subresource = "lanyard.dev/proof".into();
     assert_eq!(who(&stage, asked), WhoCan::default());
 }
 

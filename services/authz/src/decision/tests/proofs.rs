@@ -49,11 +49,11 @@ fn a_proof_gives_the_access_policies_of_its_entry_before_rbac_is_asked() {
 fn immunity_40_the_proof_cannot_be_impersonated_even_by_who_may_do_everything() {
     let (stage, ana) = stage();
     let attributes = Attributes::Resource(ResourceAttributes {
-        verb: "impersonate".to_owned(),
-        group: "authentication.k8s.io".to_owned(),
-        resource: "userextras".to_owned(),
-        subresource: "Lanyard.dev%2Fproof".to_owned(),
-        name: "value".to_owned(),
+        verb: "impersonate".into(),
+        group: "authentication.k8s.io".into(),
+        resource: "userextras".into(),
+        subresource: "Lanyard.dev%2Fproof".into(),
+        name: "value".into(),
         ..Default::default()
     });
     for user in [stage.log_in(&ana), bare("root", &["system:masters"]), bare("ana", &["devs"])] {

@@ -41,7 +41,7 @@ subjects:
 fn scale() -> Attributes {
     let mut attributes = resource("get", "apps", "deployments/scale", "team-a");
     let Attributes::Resource(asked) = &mut attributes else { panic!() };
-    asked.name = "web".to_owned();
+    asked.name = "web".into();
     attributes
 }
 
@@ -68,15 +68,15 @@ fn change(review: &mut Review, which: usize, to: &str) -> bool {
     let before = (review.user.clone(), review.attributes.clone());
     match (which, Arc::make_mut(&mut review.attributes)) {
         (0, _) => Arc::make_mut(&mut review.user).groups = texts(&[to]),
-        (1, Attributes::NonResource { path, .. }) => *path = to.to_owned(),
-        (2, Attributes::NonResource { verb, .. }) => *verb = to.to_owned(),
+        (1, Attributes::NonResource { path, .. }) => *path = to.into(),
+        (2, Attributes::NonResource { verb, .. }) => *verb = to.into(),
         (3, Attributes::NonResource { .. }) => Arc::make_mut(&mut review.user).username = to.to_owned(),
-        (1, Attributes::Resource(asked)) => asked.verb = to.to_owned(),
-        (2, Attributes::Resource(asked)) => asked.group = to.to_owned(),
-        (3, Attributes::Resource(asked)) => asked.resource = to.to_owned(),
-        (4, Attributes::Resource(asked)) => asked.subresource = to.to_owned(),
-        (5, Attributes::Resource(asked)) => asked.namespace = to.to_owned(),
-        (6, Attributes::Resource(asked)) => asked.name = to.to_owned(),
+        (1, Attributes::Resource(asked)) => asked.verb = to.into(),
+        (2, Attributes::Resource(asked)) => asked.group = to.into(),
+        (3, Attributes::Resource(asked)) => asked.resource = to.into(),
+        (4, Attributes::Resource(asked)) => asked.subresource = to.into(),
+        (5, Attributes::Resource(asked)) => asked.namespace = to.into(),
+        (6, Attributes::Resource(asked)) => asked.name = to.into(),
         _ => return false,
     }
     let is_path = matches!(*review.attributes, Attributes::NonResource { .. });
@@ -99,7 +99,7 @@ proptest! {
     ) {
         let mut stage = Stage::new(AuthorizerMode::Full);
         stage.rbac(ONE_RULE);
-        let path = Attributes::NonResource { path: "/metrics".to_owned(), verb: "get".to_owned() };
+        let path = Attributes::NonResource { path: "/metrics".into(), verb: "get".into() };
         let mut review = if is_path {
             stage.review(bare("ana", &[]), path)
         } else {
@@ -160,7 +160,7 @@ fn an_explanation_names_what_would_have_allowed_it_and_a_proven_refusal_the_firs
     );
     let mut other_name = stage.review(bare("x", &["devs"]), scale());
     let Attributes::Resource(attributes) = Arc::make_mut(&mut other_name.attributes) else { panic!() };
-    attributes.name = "db".to_owned();
+    attributes.name = "db".into();
     other_name.explain = true;
     let hints = stage.decide(&other_name).hints;
     assert!(hints[0].starts_with("RBAC: rule 1 of `Role/team-a/one`"), "{hints:?}");

@@ -156,17 +156,17 @@ impl Ask {
             (words.next().unwrap(), words.next().unwrap(), words.next().unwrap_or_default());
         assert_eq!(words.next(), None, "{}", self.what);
         if what.starts_with('/') {
-            return Attributes::NonResource { path: what.to_owned(), verb: verb.to_owned() };
+            return Attributes::NonResource { path: what.into(), verb: verb.into() };
         }
         let (kind, subresource) = what.split_once('/').unwrap_or((what, ""));
         let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
         Attributes::Resource(ResourceAttributes {
-            verb: verb.to_owned(),
-            group: group.to_owned(),
-            resource: resource.to_owned(),
-            subresource: subresource.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            verb: verb.into(),
+            group: group.into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            namespace: namespace.into(),
+            name: name.into(),
             ..ResourceAttributes::default()
         })
     }

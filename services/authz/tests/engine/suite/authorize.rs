@@ -152,10 +152,10 @@ pub(crate) async fn immunity_40_nobody_impersonates_the_proof(stage: &Stage, for
     stage.associate(&ana, "AmazonEKSClusterAdminPolicy", AccessScope::Cluster).await;
     for (key, expected) in [("scopes", "access_policy"), ("Lanyard.dev%2FPROOF", "proof_impersonation")] {
         let asked = Attributes::Resource(ResourceAttributes {
-            verb: "impersonate".to_owned(),
-            group: "authentication.k8s.io".to_owned(),
-            resource: "userextras".to_owned(),
-            subresource: key.to_owned(),
+            verb: "impersonate".into(),
+            group: "authentication.k8s.io".into(),
+            resource: "userextras".into(),
+            subresource: key.into(),
             ..ResourceAttributes::default()
         });
         let decision = form.authorize(review(cluster.uid, stage.log_in(&ana), asked)).await.unwrap();

@@ -33,7 +33,7 @@ pub(super) fn record(cluster: ClusterUid) -> DecisionRecord {
 
 fn question(username: String) -> Option<Box<Question>> {
     let user = UserInfo { username, groups: vec!["devs".to_owned()], ..UserInfo::default() };
-    let attributes = Attributes::NonResource { path: "/x".to_owned(), verb: "get".to_owned() };
+    let attributes = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
     Some(Question::of_door(user.into(), attributes.into(), Some(EntryId::random())))
 }
 

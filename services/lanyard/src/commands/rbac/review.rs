@@ -249,17 +249,19 @@ impl Spec {
                 let has_any = resource.field_selector.is_some() || resource.label_selector.is_some();
                 let (field, label) = (as_given(resource.field_selector), as_given(resource.label_selector));
                 authz::Attributes::Resource(authz::ResourceAttributes {
-                    namespace: resource.namespace,
-                    verb: resource.verb,
-                    group: resource.group,
-                    version: resource.version.unwrap_or_default(),
-                    resource: resource.resource,
-                    subresource: resource.subresource,
-                    name: resource.name,
+                    namespace: resource.namespace.into(),
+                    verb: resource.verb.into(),
+                    group: resource.group.into(),
+                    version: resource.version.unwrap_or_default().into(),
+                    resource: resource.resource.into(),
+                    subresource: resource.subresource.into(),
+                    name: resource.name.into(),
                     selectors: has_any.then(|| Box::new(authz::Selectors { field, label })),
                 })
             }
-            (None, Some(NonResource { path, verb })) => authz::Attributes::NonResource { path, verb },
+            (None, Some(NonResource { path, verb })) => {
+                authz::Attributes::NonResource { path: path.into(), verb: verb.into() }
+            }
             _ => return Err(ONE_OF_BOTH),
         };
         Ok(HubReview { username: self.user, groups: self.groups.unwrap_or_default(), attributes })
