@@ -48,8 +48,10 @@ pub mod serve;
 pub mod telemetry;
 pub mod tls;
 pub mod together;
+mod within;
 
 pub use caught::{Panicked, caught, caught_now};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use health::Readiness;
 pub use secret::{ConfigSecret, ExposeSecret, SecretBytes, SecretString};
+pub use within::within;

@@ -18,7 +18,7 @@ use lanyard_api::{
     },
     proof::{self, Proof},
 };
-use lanyard_kit::caught;
+use lanyard_kit::{caught, within};
 
 use super::{
     answer, selectors,
@@ -107,7 +107,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
     let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
     // Caught here: upon the listener's error status the API server would go on to RBAC.
-    let answered = tokio::time::timeout(limit, caught("access review", asked)).await.map_or_else(
+    let answered = within(limit, caught("access review", asked)).await.map_or_else(
         |_| Err(Fault::TimedOut { part: "the review".into(), limit }),
         |done| done.unwrap_or(Err(Fault::Internal)),
     );

@@ -1,6 +1,10 @@
 //! Paths to reviews: who may knock where.
 
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -143,10 +147,10 @@ pub(super) async fn review<S: Services, B: RequestBody>(
         Kind::Pod if required => (Route::Pod, REQUIRED_POD_REVIEWS),
         Kind::Pod => (Route::Pod, POD_REVIEWS),
     };
-    let response = match known {
+    let (response, took) = match known {
         Err(refused) => {
             drain(request).await;
-            *refused
+            (*refused, begun.elapsed())
         }
         Ok(spoke) => {
             let span = span_of(&request, path, &spoke);
@@ -158,16 +162,17 @@ pub(super) async fn review<S: Services, B: RequestBody>(
                     (Err(BodyError::TooLong { .. }), Kind::Access) => {
                         access_review::too_long(gateway, &spoke)
                     }
-                    (Err(error), _) => return unread(error),
+                    (Err(error), _) => return (unread(error), begun.elapsed()),
                 };
-                tell(&span, &spoke, begun, answered)
+                let took = begun.elapsed();
+                (tell(&span, &spoke, took, answered), took)
             };
-            let response = pin!(answered).instrument(span.clone()).await;
+            let (response, took) = pin!(answered).instrument(span.clone()).await;
             span::http_answered(&span, response.status());
-            response
+            (response, took)
         }
     };
-    gateway.answered(route, response.status(), begun.elapsed());
+    gateway.answered(route, response.status(), took);
     response
 }
 
@@ -178,9 +183,8 @@ fn span_of<B>(request: &http::Request<B>, route: &'static str, spoke: &Spoke) ->
 }
 
 /// Tells what came of a cluster's review: in metrics, in the trace, and in a line for who wants to see each.
-fn tell(span: &Span, spoke: &Spoke, begun: Instant, answered: Answered) -> Response<Body> {
+fn tell(span: &Span, spoke: &Spoke, took: Duration, answered: Answered) -> Response<Body> {
     let Answered { review, decision, reason, response } = answered;
-    let took = begun.elapsed();
     spoke.reviews.count(review, took);
     span.record(names::OUTCOME, review.outcome());
     span.record(names::REASON_CODE, &*reason);

@@ -12,7 +12,7 @@ use lanyard_api::{
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_iam::{TokenDigest, looks_like_token, token::TOKEN_BYTES_MAX};
-use lanyard_kit::caught;
+use lanyard_kit::{caught, within};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
@@ -109,7 +109,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     // Pinned here: a future that is handed on is copied, and has room in it for both copies.
     let work =
         std::pin::pin!(decide(gateway, spoke, Query { token, digest, audiences: &asked, explain: false }));
-    let worked = tokio::time::timeout(limit, caught("token review", work)).await;
+    let worked = within(limit, caught("token review", work)).await;
     match worked.map(|done| done.unwrap_or(Err(Fault::Internal))) {
         Ok(Ok(Outcome::Mapped(mapped, verified))) if mapped.holds.is_some() && verified.holds.is_some() => {
             let asked = Asked { digest: verified.token, version, audiences: &asked };
