@@ -15,6 +15,7 @@ mod body;
 mod connection;
 mod counted;
 mod guarded;
+mod heads;
 mod listener;
 mod numbered;
 mod panicked;

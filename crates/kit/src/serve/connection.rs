@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::Limits;
+use super::heads::Heads;
 use super::panicked::Shape;
 use super::stalled::Stalled;
 use crate::telemetry::RequestId;
@@ -112,7 +113,8 @@ where
         }
         answer(service.clone(), request, &peer)
     });
-    let builder = builder(protocol, limits);
+    let heads = (protocol == Protocol::Http1).then(|| Heads::within(limits.head_timeout));
+    let builder = builder(limits, heads.as_ref());
     let io = TokioIo::new(Stalled::after(limits.write_timeout, io));
     let connection = pin!(builder.serve_connection(io, service));
     let end = |connection: Pin<&mut auto::Connection<'_, _, _, _>>| {
@@ -120,7 +122,7 @@ where
         drop(end);
         connection.graceful_shutdown();
     };
-    until(connection, end, limits, age_max, stop).await
+    until(connection, end, heads.as_ref(), limits, age_max, stop).await
 }
 
 /// The same of HTTP/1 alone, for programs that are to hold nothing of HTTP/2.
@@ -141,18 +143,19 @@ where
     B::Error: Into<BoxError>,
 {
     let service = hyper::service::service_fn(move |request| answer(service.clone(), request, &peer));
+    let heads = Heads::within(limits.head_timeout);
     let mut builder = http1::Builder::new();
     builder
         // A client that has gone is noticed by what is written to it, not by a read beside each answer that is being made: that read
         // needs a buffer of its own, for the request still lies in the one that it came in.
         .half_close(true)
-        .timer(TokioTimer::new())
+        .timer(heads.clone())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers_max)
         .max_buf_size(http1_buffer_bytes(limits));
     let io = TokioIo::new(Stalled::after(limits.write_timeout, io));
     let connection = pin!(builder.serve_connection(io, service));
-    until(connection, http1::Connection::graceful_shutdown, limits, age_max, stop).await
+    until(connection, http1::Connection::graceful_shutdown, Some(&heads), limits, age_max, stop).await
 }
 
 /// What one request of this peer comes to.
@@ -178,10 +181,12 @@ where
     }
 }
 
-/// Until it ends by itself, or was asked to by `end` and has had the time for it.
+/// Until it ends by itself, for a head that does not come too, or was asked to by `end` and has had the time for it. Of HTTP/2 there are
+/// no heads to wait for.
 async fn until<C, E>(
     mut connection: Pin<&mut C>,
     end: impl FnOnce(Pin<&mut C>),
+    heads: Option<&Heads>,
     limits: Limits,
     age_max: Duration,
     stop: CancellationToken,
@@ -191,23 +196,35 @@ where
     E: Into<BoxError>,
 {
     tokio::select! {
-        result = connection.as_mut() => return result.map_err(Into::into),
+        result = ended(connection.as_mut(), heads) => return result.map_err(Into::into),
         () = stop.cancelled() => {}
         () = tokio::time::sleep(age_max) => {}
     }
     end(connection.as_mut());
     // A stream that never ends would otherwise hold the connection past any age.
-    tokio::time::timeout(limits.drain_timeout, connection).await.unwrap_or(Ok(())).map_err(Into::into)
+    let drained = tokio::time::timeout(limits.drain_timeout, ended(connection, heads)).await;
+    drained.unwrap_or(Ok(())).map_err(Into::into)
 }
 
-fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
+async fn ended<C: Future>(connection: Pin<&mut C>, heads: Option<&Heads>) -> C::Output {
+    match heads {
+        Some(heads) => heads.beside(connection).await,
+        None => connection.await,
+    }
+}
+
+/// Of HTTP/1, whose heads are waited for, or else of HTTP/2.
+fn builder(limits: Limits, heads: Option<&Heads>) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_headers(limits.headers_max)
-        .max_buf_size(http1_buffer_bytes(limits));
+    if let Some(heads) = heads {
+        builder
+            .http1()
+            .timer(heads.clone())
+            .header_read_timeout(limits.head_timeout)
+            .max_headers(limits.headers_max)
+            .max_buf_size(http1_buffer_bytes(limits));
+        return builder.http1_only();
+    }
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -215,10 +232,7 @@ fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.streams_max)
         .keep_alive_interval(HTTP2_PING_INTERVAL)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT);
-    match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-    }
+    builder.http2_only()
 }
 
 fn http1_buffer_bytes(limits: Limits) -> usize {

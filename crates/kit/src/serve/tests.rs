@@ -344,6 +344,7 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
 
     let mut options = Options::loopback(0);
     options.limits.head_timeout = Duration::from_millis(100);
+    options.limits.drain_timeout = PATIENCE * 2;
     options.limits.head_bytes_max = 8192;
     let running = start(options, who).await;
     let mut slow = TcpStream::connect(running.address).await.unwrap();
@@ -379,8 +380,12 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
 
 #[tokio::test]
 async fn what_a_stranger_can_make_grow_is_bounded_at_a_plain_server_too() {
-    let limits =
-        Limits { head_timeout: Duration::from_millis(100), head_bytes_max: 8192, ..Limits::default() };
+    let limits = Limits {
+        head_timeout: Duration::from_millis(100),
+        drain_timeout: PATIENCE * 2,
+        head_bytes_max: 8192,
+        ..Limits::default()
+    };
     let server = PlainServer::bind(Options::loopback(0).address, None, limits).await.unwrap();
     let (address, stop) = (server.address(), CancellationToken::new());
     let served = tokio::spawn(server.run(Answerer::new(who), stop.clone()));
