@@ -246,7 +246,8 @@ fn render(figures: &[Figure], machine: &str) -> String {
          average over the minute before each figure; CPU for a request moves least under load that is not ours.\n\n\
          *The byte echo* is an axum handler on the hub's own HTTP stack, with TLS and kept connections too, that sends the \
          same bodies back as they came: what nobody behind that stack can be faster than. *The JSON echo* reads them as JSON \
-         and writes them again, and does nothing else. All are asked in turns, within one run; \
+         and writes them again, and does nothing else. With one connection each of them sleeps until it is asked and is woken \
+         for it, each time: some microseconds of the CPU of all three. All are asked in turns, within one run; \
          the server that is asked has one core, the load another, where the machine has two. Every answer is looked at. \
          The hub holds 100 clusters of 1 000 access entries and 1 000 bindings.\n\n\
          The AWS wire is measured on a hub of its own, 1 000 clusters of 1 000 access entries and two more, beside the byte echo \
