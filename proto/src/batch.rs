@@ -175,8 +175,9 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     framed(rest)
 }
 
-/// Takes as many bytes as a length says that stands before them; none where there are fewer, or no length.
-fn framed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Takes as many bytes as a length says that stands before them, as in a text or a message inside another one; none where there are fewer,
+/// or no length.
+pub fn framed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(encoding::decode_varint(rest).ok()?).ok()?;
     let message;
     (message, *rest) = rest.split_at_checked(length)?;

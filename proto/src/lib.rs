@@ -11,7 +11,7 @@ mod batch;
 mod entries;
 mod secrets;
 
-pub use batch::Each;
+pub use batch::{Each, framed};
 pub use entries::{AccessEntryPage, PrincipalArnList, PrincipalArns};
 
 macro_rules! package {

@@ -301,11 +301,11 @@ mod tests {
 
     #[test]
     fn a_line_with_the_mark_is_a_figure_and_a_broken_one_is_an_error() {
-        let line = r#"lanyard-bench {"group":"RBAC","name":"allowed, 10 bindings","value":123.4,"unit":"ns","goal":"under 500 ns"}"#;
+        let line = r#"lanyard-bench {"group":"RBAC","name":"allowed, 10 bindings","value":123.4,"unit":"ns","goal":"under 500 ns: reached"}"#;
         let figure = parse(line).unwrap().unwrap();
         assert_eq!(
             (figure.group.as_str(), figure.value, figure.goal.as_deref()),
-            ("RBAC", 123.4, Some("under 500 ns"))
+            ("RBAC", 123.4, Some("under 500 ns: reached"))
         );
         assert_eq!(parse("running 1 benchmark").unwrap(), None);
         assert!(parse("lanyard-bench {}").is_err());

@@ -9,7 +9,7 @@ mod question;
 pub mod server;
 mod text;
 
-pub use batch::{batch_decisions, batch_reviews};
+pub use batch::{batch_decisions, batch_reviews, read_decisions};
 pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 

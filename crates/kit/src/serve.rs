@@ -94,7 +94,8 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// The whole TLS handshake. Slow clients on bad networks need two round trips.
     pub handshake_timeout: Duration,
-    /// From the first byte of an HTTP/1 request's head to its last; also how long a new connection may say nothing.
+    /// From when an HTTP/1 connection waits for a request, at its beginning or after an answer, to the last byte of that one's head: so
+    /// long may it be idle, too. Also how long a new connection may not say what it speaks.
     pub head_timeout: Duration,
     /// How long a peer may take nothing of what is written to it, before the connection breaks off.
     pub write_timeout: Duration,

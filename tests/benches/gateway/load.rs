@@ -99,10 +99,10 @@ pub(crate) async fn compare(scenario: &Scenario, hub: &Hub, echo: &Echo, goals: 
         let ratio = of_hub.per_second() / of_json.per_second();
         say_at_least(group, &named("ratio to the JSON echo"), ratio, "", goals.ratio);
         plain("ratio to the byte echo", of_hub.per_second() / of_bytes.per_second(), "");
-        let cpu = ("CPU for a request", of_hub.cpu_microseconds());
+        let (name, cpu) = (named("CPU for a request"), of_hub.cpu_microseconds());
         match goals.cpu {
-            Some(most) => say_under(group, &named(cpu.0), cpu.1, "µs", most),
-            None => plain(cpu.0, cpu.1, "µs"),
+            Some(most) => say_under(group, &name, cpu, "µs", most),
+            None => say(group, &name, cpu, "µs", None),
         }
         plain("the JSON echo's CPU", of_json.cpu_microseconds(), "µs");
         plain("the byte echo's CPU", of_bytes.cpu_microseconds(), "µs");

@@ -1,8 +1,8 @@
 //! Batches of access reviews, as the front door and authz get them.
 
-use lanyard_api::authz::{Review, batch_decisions, batch_reviews};
+use lanyard_api::authz::{Decision, Review, batch_decisions, batch_reviews, read_decisions};
 use lanyard_api::methods::{self, ClusterRef};
-use lanyard_proto::authz::v1::{self as pb};
+use lanyard_proto::authz::v1 as pb;
 use prost::Message;
 
 const PATH: &str = "/lanyard.authz.v1.Authorize/AuthorizeBatch";
@@ -36,12 +36,16 @@ fn by_messages(batch: &pb::AuthorizeBatchRequest) -> Option<Vec<Review>> {
     batch.reviews.iter().map(read).collect()
 }
 
-/// The same bytes as a batch's answers: those that can be read are written as they were said.
+/// The same bytes as a batch's answers. What is read is what prost's own messages say, and is written as it was said.
 fn answers(input: &[u8]) {
     let Ok(answer) = pb::AuthorizeBatchResponse::decode(input) else { return };
-    let decisions = answer.decisions.iter().map(|decision| decision.ok()?.try_into().ok());
-    let Some(decisions) = decisions.collect::<Option<Vec<_>>>() else { return };
+    let decisions = decisions_by_messages(&answer);
+    assert_eq!(read_decisions(&answer).ok(), decisions, "other decisions than their messages say");
+    let Some(decisions) = decisions else { return };
     let written = batch_decisions(decisions.clone());
-    let again = written.decisions.iter().map(|decision| decision.ok()?.try_into().ok());
-    assert_eq!(again.collect::<Option<Vec<_>>>(), Some(decisions), "other decisions than were written");
+    assert_eq!(decisions_by_messages(&written), Some(decisions), "other decisions than were written");
+}
+
+fn decisions_by_messages(answer: &pb::AuthorizeBatchResponse) -> Option<Vec<Decision>> {
+    answer.decisions.iter().map(|decision| decision.ok()?.try_into().ok()).collect()
 }

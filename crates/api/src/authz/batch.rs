@@ -130,7 +130,7 @@ pub fn batch_decisions(decisions: Vec<Decision>) -> pb::AuthorizeBatchResponse {
 ///
 /// # Errors
 /// [`CallError`] names the field of the first one that cannot be read.
-pub(super) fn read_decisions(answer: &pb::AuthorizeBatchResponse) -> Result<Vec<Decision>, CallError> {
+pub fn read_decisions(answer: &pb::AuthorizeBatchResponse) -> Result<Vec<Decision>, CallError> {
     let mut decisions: Vec<Decision> = Vec::new();
     let mut last: &[u8] = &[];
     for bytes in answer.decisions.iter_bytes() {

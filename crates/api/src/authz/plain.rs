@@ -2,6 +2,7 @@
 //! the wire without a message in between, which would be most of what a check costs; whatever has more is left to its message. The bytes
 //! are the same, as the tests hold against the messages.
 
+use lanyard_proto::framed;
 use prost::{
     bytes::BufMut as _,
     encoding::{self, WireType},
@@ -88,14 +89,14 @@ impl<'a> PlainReview<'a> {
     /// How many bytes it takes.
     pub(super) fn encoded_len(&self) -> usize {
         let flags = [self.explain, self.full].into_iter().filter(|flag| *flag).count() * FLAG_BYTES;
-        text_len(self.cluster_uid) + framed(framed(self.texts_len())) + flags
+        text_len(self.cluster_uid) + framed_len(framed_len(self.texts_len())) + flags
     }
 
     /// Writes it.
     pub(super) fn encode(&self, buf: &mut Vec<u8>) {
         put_text(CLUSTER_UID, self.cluster_uid, buf);
         let length = self.texts_len();
-        put_head(ATTRIBUTES, framed(length), buf);
+        put_head(ATTRIBUTES, framed_len(length), buf);
         put_head(self.kind as u32, length, buf);
         for (number, text) in (1..).zip(self.texts) {
             put_text(number, text, buf);
@@ -126,7 +127,7 @@ impl<'a> PlainReview<'a> {
                 (CLUSTER_UID, WireType::LengthDelimited) => review.cluster_uid = text(&mut rest)?,
                 // Where they come twice they are put together.
                 (ATTRIBUTES, WireType::LengthDelimited) if !is_asked => {
-                    (review.kind, review.texts) = attributes(bytes(&mut rest)?)?;
+                    (review.kind, review.texts) = attributes(framed(&mut rest)?)?;
                     is_asked = true;
                 }
                 (EXPLAIN, WireType::Varint) => review.explain = flag(&mut rest)?,
@@ -147,7 +148,7 @@ fn owned(text: &str) -> SmolStr {
 fn attributes(mut rest: &[u8]) -> Option<(Kind, [&str; TEXTS_MAX])> {
     let (number, wire_type) = encoding::decode_key(&mut rest).ok()?;
     let kind = [Kind::Resource, Kind::NonResource].into_iter().find(|kind| *kind as u32 == number)?;
-    let mut inside = (wire_type == WireType::LengthDelimited).then(|| bytes(&mut rest)).flatten()?;
+    let mut inside = (wire_type == WireType::LengthDelimited).then(|| framed(&mut rest)).flatten()?;
     if !rest.is_empty() {
         return None;
     }
@@ -166,15 +167,8 @@ fn attributes(mut rest: &[u8]) -> Option<(Kind, [&str; TEXTS_MAX])> {
     Some((kind, texts))
 }
 
-fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(encoding::decode_varint(rest).ok()?).ok()?;
-    let taken;
-    (taken, *rest) = rest.split_at_checked(length)?;
-    Some(taken)
-}
-
 fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    str::from_utf8(bytes(rest)?).ok()
+    str::from_utf8(framed(rest)?).ok()
 }
 
 fn flag(rest: &mut &[u8]) -> Option<bool> {
@@ -194,11 +188,11 @@ fn put_head(number: u32, length: usize, buf: &mut Vec<u8>) {
 }
 
 fn text_len(text: &str) -> usize {
-    if text.is_empty() { 0 } else { framed(text.len()) }
+    if text.is_empty() { 0 } else { framed_len(text.len()) }
 }
 
 /// With its key and length.
-fn framed(length: usize) -> usize {
+fn framed_len(length: usize) -> usize {
     KEY_BYTES + encoding::encoded_len_varint(length as u64) + length
 }
 
@@ -350,6 +344,15 @@ mod tests {
                 plain.encode(&mut written);
                 prop_assert_eq!(&written, &bytes);
                 prop_assert_eq!(written.len(), plain.encoded_len());
+                let review = Review {
+                    cluster: crate::ids::ClusterUid(uuid::Uuid::nil()),
+                    user: std::sync::Arc::default(),
+                    attributes: std::sync::Arc::new(plain.attributes()),
+                    explain: plain.explain,
+                    full: plain.full,
+                    grant: None,
+                };
+                prop_assert_eq!(PlainReview::of(&review, plain.cluster_uid), Some(plain));
             }
             if !bytes.is_empty() {
                 let at = spoilt.index(bytes.len());

@@ -150,7 +150,7 @@ where
         // needs a buffer of its own, for the request still lies in the one that it came in.
         .half_close(true)
         .timer(heads.clone())
-        .header_read_timeout(limits.head_timeout)
+        .header_read_timeout(heads.limit())
         .max_headers(limits.headers_max)
         .max_buf_size(http1_buffer_bytes(limits));
     let io = TokioIo::new(Stalled::after(limits.write_timeout, io));
@@ -220,7 +220,7 @@ fn builder(limits: Limits, heads: Option<&Heads>) -> auto::Builder<TokioExecutor
         builder
             .http1()
             .timer(heads.clone())
-            .header_read_timeout(limits.head_timeout)
+            .header_read_timeout(heads.limit())
             .max_headers(limits.headers_max)
             .max_buf_size(http1_buffer_bytes(limits));
         return builder.http1_only();

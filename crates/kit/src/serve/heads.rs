@@ -17,14 +17,14 @@ const NOT_WAITING: u64 = u64::MAX;
 #[derive(Debug, Clone)]
 pub(super) struct Heads(Arc<Wait>);
 
-/// The task that polls the connection is the one that looks at this, so that no order of memory is needed.
+/// What its parts share. The task that polls the connection is the one that looks at this, so that no order of memory is needed.
 #[derive(Debug)]
 struct Wait {
     begun: Instant,
     limit: Duration,
     /// Until when a head has to be there, in nanoseconds from the connection's beginning; or [`NOT_WAITING`].
     until: AtomicU64,
-    /// It has not come.
+    /// The head that is waited for has not come in its time.
     is_over: AtomicBool,
 }
 
@@ -33,6 +33,11 @@ impl Heads {
     pub(super) fn within(limit: Duration) -> Self {
         let until = AtomicU64::new(NOT_WAITING);
         Self(Arc::new(Wait { begun: Instant::now(), limit, until, is_over: AtomicBool::new(false) }))
+    }
+
+    /// What hyper has to be told as its own limit: no head's time may be shorter.
+    pub(super) fn limit(&self) -> Duration {
+        self.0.limit
     }
 
     /// Polls the connection to its end, which a head that does not come is, too: hyper hears of it when it has looked once more for one.

@@ -28,7 +28,7 @@ use crate::world::{self, World};
 const CHECKS: usize = 1_000;
 /// The figures' table.
 const GROUP: &str = "AuthorizeBatch of 1000 checks";
-/// Most that a check may cost in the service, as a multiple of what it costs in one process.
+/// A check has to cost less in the services than so many times what it costs in one process: in this one, or in `serve`.
 const RATIO_MOST: f64 = 2.0;
 
 /// Measures it.

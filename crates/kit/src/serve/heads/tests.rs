@@ -76,7 +76,8 @@ async fn served(by: Serving, sent: &[(u64, &str)], stop_at: Option<u64>) -> (usi
         };
         tokio::join!(write, reader.read_to_string(&mut answered)).1.unwrap();
     };
-    tokio::join!(stopping, asking);
+    let all = async { tokio::join!(stopping, asking) };
+    tokio::time::timeout(DRAIN / 2, all).await.expect("the connection has to end");
     let ended = begun.elapsed();
     served.await.unwrap();
     (answered.matches("HTTP/1.1 200 OK").count(), ended.as_secs())
@@ -93,6 +94,7 @@ async fn a_head_has_its_time_and_nothing_else_counts_towards_it() {
             (&[(9, half)], (0, 10)),
             (&[(0, half), (9, "st: x\r\n\r\n")], (1, 19)),
             (&[(0, GET)], (1, 10)),
+            (&[(0, "GET / HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n")], (2, 10)),
             (&[(0, GET), (9, GET), (18, GET)], (3, 28)),
             (&[(0, GET), (5, half)], (1, 10)),
             (&[(0, slow_body), (25, "b"), (30, GET)], (2, 40)),
@@ -121,7 +123,8 @@ async fn half_a_head_does_not_outlast_its_time_where_all_is_to_stop() {
 async fn beside(heads: &Heads, mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> Duration {
     let begun = Instant::now();
     let connection = std::pin::pin!(std::future::poll_fn(|context| poll(context)));
-    heads.beside(connection).await;
+    // Longer than the tests wait that have no end.
+    tokio::time::timeout(DRAIN * 2, heads.beside(connection)).await.expect("the connection has to end");
     begun.elapsed()
 }
 
