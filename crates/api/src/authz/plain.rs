@@ -211,20 +211,21 @@ mod tests {
     /// Messages with more of everything than a plain review has, often without.
     fn messages() -> impl Strategy<Value = pb::Review> {
         let selectors = prop_oneof![3 => Just(None), 1 => Just(Some(pb::Selectors::default()))];
-        let resource = ([text(), text(), text(), text()], [text(), text(), text()], selectors).prop_map(
-            |([namespace, verb, group, version], [resource, subresource, name], selectors)| {
-                pb::attributes::Attributes::Resource(pb::ResourceAttributes {
-                    namespace,
-                    verb,
-                    group,
-                    version,
-                    resource,
-                    subresource,
-                    name,
-                    selectors,
-                })
-            },
-        );
+        let texts = prop::collection::vec(text(), TEXTS_MAX);
+        let resource = (texts, selectors).prop_map(|(texts, selectors)| {
+            let mut texts = texts.into_iter();
+            let mut next = || texts.next().unwrap();
+            pb::attributes::Attributes::Resource(pb::ResourceAttributes {
+                namespace: next(),
+                verb: next(),
+                group: next(),
+                version: next(),
+                resource: next(),
+                subresource: next(),
+                name: next(),
+                selectors,
+            })
+        });
         let path = (text(), text()).prop_map(|(path, verb)| {
             pb::attributes::Attributes::NonResource(pb::NonResourceAttributes { path, verb })
         });
