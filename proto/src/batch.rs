@@ -103,6 +103,7 @@ pub struct Each<M> {
     wire: Vec<u8>,
     /// Where the last one that was added lies.
     last: Range<usize>,
+    count: usize,
     of: PhantomData<fn() -> M>,
 }
 
@@ -122,13 +123,28 @@ impl<M: Message + Default> Each<M> {
         write(&mut self.wire);
         debug_assert_eq!(self.wire.len() - body, length, "what is written is as long as was said");
         self.last = start..self.wire.len();
+        self.count += 1;
     }
 
-    /// The one that was pushed last, once more.
+    /// The one that was pushed last, once more; nothing where there is none.
     pub fn push_again(&mut self) {
+        if self.is_empty() {
+            return;
+        }
         let start = self.wire.len();
         self.wire.extend_from_within(self.last.clone());
         self.last = start..self.wire.len();
+        self.count += 1;
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Each message; an error where what came is none.
@@ -186,7 +202,7 @@ pub fn framed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 impl<M> Default for Each<M> {
     fn default() -> Self {
-        Self { wire: Vec::new(), last: 0..0, of: PhantomData }
+        Self { wire: Vec::new(), last: 0..0, count: 0, of: PhantomData }
     }
 }
 
@@ -246,6 +262,7 @@ mod tests {
             assert_eq!(bytes, DerivedRequest { reviews: reviews.clone(), user }.encode_to_vec());
             let read = AuthorizeBatchRequest::decode(&*bytes).unwrap();
             assert_eq!(read, request);
+            assert_eq!((read.reviews.len(), read.reviews.is_empty()), (reviews.len(), reviews.is_empty()));
             assert_eq!(read.reviews.iter().collect::<Result<Vec<_>, _>>(), Ok(reviews));
         }
     }
@@ -255,12 +272,13 @@ mod tests {
         let decision = |revision| Decision { revision, hints: vec!["a".to_owned()], ..Decision::default() };
         let mut response = AuthorizeBatchResponse::default();
         response.decisions.push_again();
-        assert_eq!(response.encoded_len(), 0, "there is none yet");
+        assert_eq!((response.encoded_len(), response.decisions.len()), (0, 0), "there is none yet");
         response.decisions.push(&decision(1));
         response.decisions.push(&decision(2));
         response.decisions.push_again();
         response.decisions.push_again();
         let decisions = vec![decision(1), decision(2), decision(2), decision(2)];
+        assert_eq!(response.decisions.len(), decisions.len());
         let bytes = response.encode_to_vec();
         assert_eq!(bytes, DerivedResponse { decisions: decisions.clone() }.encode_to_vec());
         let read = AuthorizeBatchResponse::decode(&*bytes).unwrap();

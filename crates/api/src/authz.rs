@@ -9,13 +9,14 @@ mod question;
 pub mod server;
 mod text;
 
-pub use batch::{batch_decisions, batch_reviews, read_decisions};
+pub use batch::{batch_decisions, batch_message, batch_reviews, first_cluster, read_decisions};
 pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use futures::stream::BoxStream;
+use lanyard_proto::authz::v1 as pb;
 use lanyard_rbac::{ObjectKey, Subject};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -37,6 +38,17 @@ pub trait Authorize: Send + Sync + 'static {
         &self,
         reviews: Vec<Review>,
     ) -> impl Future<Output = Result<Vec<Decision>, Fault>> + Send;
+    /// The same for a batch as the wire has it: a service in another process gets it as it came, fields that nobody here knows too, and its
+    /// answer comes as it was written.
+    ///
+    /// # Errors
+    /// [`CallError`] names what of the batch cannot be read.
+    fn authorize_written(
+        &self,
+        batch: pb::AuthorizeBatchRequest,
+    ) -> impl Future<Output = Result<pb::AuthorizeBatchResponse, CallError>> + Send {
+        async { Ok(batch_decisions(self.authorize_batch(batch_reviews(batch)?).await?)) }
+    }
     /// What a user may do in a namespace (`SelfSubjectRulesReview`).
     fn rules_for(&self, query: RulesQuery) -> impl Future<Output = Result<Rules, Fault>> + Send;
     /// Who may do it: subjects of RBAC, and grants by id.

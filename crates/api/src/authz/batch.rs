@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The message of a batch. Whom the first review is about is named once, for all that are about the same person.
-pub(super) fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
+pub fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
     let Some(first) = reviews.first() else { return pb::AuthorizeBatchRequest::default() };
     let (shared, nobody) = (Arc::clone(&first.user), Arc::<UserInfo>::default());
     let mut cluster = (first.cluster, first.cluster.to_string());
@@ -43,7 +43,8 @@ pub(super) fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
 /// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one.
 pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, CallError> {
     let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
-    let mut clusters = LastCluster::default();
+    let (mut clusters, mut users) =
+        (LastCluster::default(), KnownUsers { of_batch: shared.clone(), last: None });
     let read = |bytes: &[u8]| {
         if let Some(user) = &shared
             && let Some(plain) = PlainReview::decode(bytes)
@@ -62,7 +63,7 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
         let cluster = clusters.read(&cluster_uid)?;
         let user = match (user, &shared) {
             (None, Some(shared)) => Arc::clone(shared),
-            (own, _) => shared_message::read("user", own)?,
+            (own, _) => users.shared(shared_message::read("user", own)?),
         };
         let attributes = shared_message::read("attributes", attributes)?;
         let grant = field::optional("entry_id", entry_id.as_deref())?;
@@ -82,6 +83,25 @@ impl LastCluster {
             _ => Ok(self.0.insert((text.to_owned(), field::parse("cluster_uid", text)?)).1),
         }
     }
+}
+
+/// The users that a review which names its own most likely means: decisions about reviews in a row that share theirs cost less.
+struct KnownUsers {
+    of_batch: Option<Arc<UserInfo>>,
+    last: Option<Arc<UserInfo>>,
+}
+
+impl KnownUsers {
+    /// The one of these that a user is, or itself.
+    fn shared(&mut self, user: Arc<UserInfo>) -> Arc<UserInfo> {
+        let known = [&self.of_batch, &self.last].into_iter().flatten().find(|known| **known == user).cloned();
+        known.unwrap_or_else(|| Arc::clone(self.last.insert(user)))
+    }
+}
+
+/// The cluster of the first review: of all of them, where the batch was let in. None where there is none, or no number of a cluster.
+pub fn first_cluster(batch: &pb::AuthorizeBatchRequest) -> Option<ClusterUid> {
+    About::decode(batch.reviews.iter_bytes().next()?).ok()?.cluster_uid.parse().ok()
 }
 
 /// The cluster that all reviews of a batch name, for whoever lets it in: nothing else of them is read.
@@ -183,6 +203,28 @@ mod tests {
     }
 
     #[test]
+    fn reviews_in_a_row_that_each_name_the_same_person_share_them() {
+        let shared = |of_batch: Option<&str>, names: &[Option<&str>]| -> Vec<bool> {
+            let mut batch = batch_message(of_batch.map(|name| review(name, "/a")).into_iter().collect());
+            batch.reviews = names
+                .iter()
+                .map(|name| {
+                    let message = pb::Review::from(review(name.unwrap_or_default(), "/a"));
+                    pb::Review { user: message.user.filter(|_| name.is_some()), ..message }
+                })
+                .collect();
+            let read = batch_reviews(batch).unwrap();
+            for (review, name) in read.iter().zip(names) {
+                assert_eq!(Some(review.user.username.as_str()), name.or(of_batch));
+            }
+            read.windows(2).map(|pair| Arc::ptr_eq(&pair[0].user, &pair[1].user)).collect()
+        };
+        let (ana, bob) = (Some("ana"), Some("bob"));
+        assert_eq!(shared(None, &[ana, ana, bob, ana]), [true, false, false]);
+        assert_eq!(shared(ana, &[None, ana, None, bob, bob, ana]), [true, true, false, true, false]);
+    }
+
+    #[test]
     fn a_review_about_nobody_is_refused() {
         let mut batch = batch_message(vec![review("ana", "/a")]);
         batch.user = None;
@@ -231,6 +273,9 @@ mod tests {
         let named = |reviews: Vec<Review>| batch_cluster(&batch_message(reviews));
         let one = review("ana", "/a").cluster.to_string();
         assert_eq!(named(vec![review("ana", "/a"), review("bob", "/b")]).ok(), Some(one.clone()));
+        let first = |reviews: Vec<Review>| first_cluster(&batch_message(reviews));
+        assert_eq!(first(vec![review("ana", "/a")]), Some(review("ana", "/a").cluster));
+        assert_eq!(first(Vec::new()), None);
         let refused = |error: CallError, expected: &str| {
             assert!(matches!(&error, CallError::Invalid { rule, .. } if *rule == expected), "{error:?}");
         };

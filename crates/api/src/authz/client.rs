@@ -28,12 +28,16 @@ impl<C: Wire> Authorize for Remote<C> {
         let asked = reviews.len();
         let request = self.internal(batch_message(reviews));
         let answer = call!(raw self.AuthorizeClient::authorize_batch(request));
-        let decisions = received::<_, Fault>(read_decisions(&answer))?;
-        if decisions.len() == asked {
-            return Ok(decisions);
-        }
-        tracing::error!(asked, answered = decisions.len(), "a batch was not answered whole");
-        Err(Fault::Internal)
+        answered_whole(asked, received::<_, Fault>(read_decisions(&answer))?, Vec::len)
+    }
+
+    async fn authorize_written(
+        &self,
+        batch: pb::AuthorizeBatchRequest,
+    ) -> Result<pb::AuthorizeBatchResponse, CallError> {
+        let asked = batch.reviews.len();
+        let answer = call!(raw self.AuthorizeClient::authorize_batch(self.internal(batch)));
+        Ok(answered_whole(asked, answer, |answer| answer.decisions.len())?)
     }
 
     async fn rules_for(&self, query: RulesQuery) -> Result<Rules, Fault> {
@@ -43,6 +47,16 @@ impl<C: Wire> Authorize for Remote<C> {
     async fn who_can(&self, query: WhoCanQuery) -> Result<WhoCan, Fault> {
         call!(self.AuthorizeClient::who_can(self.internal(query.into())))
     }
+}
+
+/// The answer to a batch, where it has a decision for each review.
+fn answered_whole<A>(asked: usize, answer: A, count: impl FnOnce(&A) -> usize) -> Result<A, Fault> {
+    let answered = count(&answer);
+    if answered == asked {
+        return Ok(answer);
+    }
+    tracing::error!(asked, answered, "a batch was not answered whole");
+    Err(Fault::Internal)
 }
 
 impl<C: Wire> Objects for Remote<C> {

@@ -2,11 +2,7 @@
 
 use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, objects_server};
 
-use super::{
-    Authorize, Decisions, ObjectBatch, Objects,
-    batch::{batch_decisions, batch_reviews},
-    convert::object_page,
-};
+use super::{Authorize, Decisions, ObjectBatch, Objects, convert::object_page};
 use tonic::{Request, Response, Status};
 
 use crate::grpc::{Watched, field, mutation::page_query, serve, watched};
@@ -16,7 +12,7 @@ serve! {
     pub fn authorize = Authorize as authorize_server::Authorize in AuthorizeServer;
     internal authorize(pb::Review) -> pb::Decision = |engine, (), m| engine.authorize(m.try_into()?).await?.into();
     question authorize_batch(pb::AuthorizeBatchRequest) -> pb::AuthorizeBatchResponse
-        = |engine, (), m| batch_decisions(engine.authorize_batch(batch_reviews(m)?).await?);
+        = |engine, (), m| engine.authorize_written(m).await?;
     question rules_for(pb::RulesForRequest) -> pb::Rules
         = |engine, (), m| engine.rules_for(m.try_into()?).await?.into();
     question who_can(pb::WhoCanRequest) -> pb::WhoCanResponse

@@ -44,6 +44,7 @@ suite!(engine, grpc; {
         immunity_60_a_lost_group_denies_and_a_gained_one_does_not,
         a_deactivated_key_denies_at_the_next_review,
         a_batch_answers_in_order_what_single_reviews_answer,
+        a_batch_as_the_wire_has_it_is_answered_like_any_other,
         a_users_rules_and_those_who_can_are_listed,
     }
     objects {

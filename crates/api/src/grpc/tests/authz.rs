@@ -8,7 +8,7 @@ use crate::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
         Decisions, Gone, Holder, InputChanges, Inputs, KnockQuestion, ObjectBatch, Objects, Question, Reason,
         ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
-        WhoCanQuery,
+        WhoCanQuery, batch_message,
     },
 };
 
@@ -217,7 +217,9 @@ async fn decisions_are_the_same_over_grpc() {
 async fn a_batch_that_is_not_answered_whole_is_a_fault() {
     let client = served(&Arc::default());
     let one = vec![review(Attributes::Resource(pods()), 1)];
-    assert_eq!(client.authorize_batch(one).await, Err(Fault::Internal));
+    assert_eq!(client.authorize_batch(one.clone()).await, Err(Fault::Internal));
+    let written = client.authorize_written(batch_message(one)).await;
+    assert_eq!(written, Err(Fault::Internal.into()));
 }
 
 /// Takes nothing.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    ClusterUid, Scope, UserInfo,
+    CallError, ClusterUid, Scope, UserInfo,
     authz::{
         Attributes, Authorize, Decision, ObjectBatch, Objects, ResourceAttributes, Review, RulesQuery,
-        Verdict, WhoCanQuery,
+        Verdict, WhoCanQuery, batch_message, read_decisions,
     },
     mapping::{AccessScope, BlockTarget, Cluster},
     suite::association,
@@ -249,6 +249,23 @@ pub(crate) async fn a_batch_answers_in_order_what_single_reviews_answer(stage: &
     }
     assert_eq!(answers, singly);
     assert_eq!(form.authorize_batch(Vec::new()).await.unwrap(), []);
+}
+
+pub(crate) async fn a_batch_as_the_wire_has_it_is_answered_like_any_other(stage: &Stage, form: &impl Form) {
+    let (cluster, ana) = viewer(stage).await;
+    let user = stage.log_in(&ana);
+    let reviews: Vec<Review> = ["get", "delete", "get"]
+        .map(|verb| review(cluster.uid, user.clone(), resource(verb, "", "pods", "a")))
+        .into();
+    let answers = form.authorize_batch(reviews.clone()).await.unwrap();
+    let mut batch = batch_message(reviews);
+    let written = form.authorize_written(batch.clone()).await.unwrap();
+    assert_eq!(read_decisions(&written).unwrap(), answers);
+    batch.user = None;
+    let refused = form.authorize_written(batch).await.unwrap_err();
+    assert!(matches!(&refused, CallError::Invalid { field, .. } if field == "user"), "{refused:?}");
+    let nothing = form.authorize_written(batch_message(Vec::new())).await.unwrap();
+    assert!(nothing.decisions.is_empty());
 }
 
 pub(crate) async fn a_users_rules_and_those_who_can_are_listed(stage: &Stage, form: &impl Form) {
