@@ -34,6 +34,12 @@ pub(crate) struct Signed(pub(crate) AdmitQuery);
 #[derive(Debug, Default)]
 pub(crate) struct Names(BTreeMap<EntryId, String>);
 
+impl FromIterator<(EntryId, String)> for Names {
+    fn from_iter<I: IntoIterator<Item = (EntryId, String)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
 impl Names {
     /// Those of a cluster; none where the caller may not list them.
     ///
@@ -121,7 +127,7 @@ mod tests {
     #[test]
     fn the_number_of_a_known_entry_becomes_its_principal_and_nothing_else_does() {
         let (known, unknown) = (EntryId::random(), EntryId::random());
-        let names = Names(BTreeMap::from([(known, "arn:aws:iam::111122223333:user/ana".to_owned())]));
+        let names = Names::from_iter([(known, "arn:aws:iam::111122223333:user/ana".to_owned())]);
         let cases = [
             (
                 format!("the access entry {known} is gone"),

@@ -1,13 +1,17 @@
 //! authz's questions at the front door: as authz answers them, with entries named for callers who may list them.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use lanyard_api::{
-    ClusterUid,
-    authz::{Authorize, Decision, WhoCanQuery, batch_decisions, batch_reviews},
+    CallError, ClusterUid, Fault,
+    authz::{Authorize, WhoCanQuery, first_cluster},
     grpc::{Door, MESSAGE_BYTES_MAX, Served},
 };
-use lanyard_proto::authz::v1::{self as pb, authorize_server};
+use lanyard_proto::{
+    Each,
+    authz::v1::{self as pb, authorize_server},
+};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -45,11 +49,11 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
     ) -> Result<Response<pb::AuthorizeBatchResponse>, Status> {
         self.door.question(&request).await?;
         let signed = request.extensions().get::<Signed>().cloned();
-        let reviews = batch_reviews(request.into_inner())?;
-        let cluster = reviews.first().map(|review| review.cluster);
-        let mut decisions = self.gateway.parts.services.authz().authorize_batch(reviews).await?;
-        self.name(&mut decisions, signed.as_ref(), cluster).await?;
-        Ok(Response::new(batch_decisions(decisions)))
+        let batch = request.into_inner();
+        let cluster = first_cluster(&batch);
+        let authz = self.gateway.parts.services.authz();
+        let answer = authz.authorize_written(batch).await.map_err(of_an_admitted_batch)?;
+        Ok(Response::new(self.named(answer, signed.as_ref(), cluster).await?))
     }
 
     async fn rules_for(&self, request: Request<pb::RulesForRequest>) -> Result<Response<pb::Rules>, Status> {
@@ -76,20 +80,107 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
 }
 
 impl<S: Services> AuthorizeServer<S> {
-    /// Names the entries in what would have allowed something.
-    async fn name(
+    /// A batch's answer with the entries named in what would have allowed something. One that names none goes on as it came.
+    async fn named(
         &self,
-        decisions: &mut [Decision],
+        answer: pb::AuthorizeBatchResponse,
         signed: Option<&Signed>,
         cluster: Option<ClusterUid>,
-    ) -> Result<(), Status> {
-        let names_any =
-            decisions.iter().flat_map(|decision| &decision.hints).any(|hint| names_an_entry(hint));
-        let Some(cluster) = cluster.filter(|_| names_any) else { return Ok(()) };
-        let names = Names::of(&self.gateway, signed, cluster).await?;
-        for hint in decisions.iter_mut().flat_map(|decision| &mut decision.hints) {
-            *hint = names.in_text(hint).into_owned();
+    ) -> Result<pb::AuthorizeBatchResponse, Fault> {
+        let Some(cluster) = cluster.filter(|_| names_any_entry(&answer)) else { return Ok(answer) };
+        Ok(with_names(&answer, &Names::of(&self.gateway, signed, cluster).await?))
+    }
+}
+
+/// The error of a batch whose caller was let in: what cannot be read of it, or a fault. authz refuses nobody, so what reads like a refusal
+/// is about this door, and not about the caller.
+fn of_an_admitted_batch(error: CallError) -> CallError {
+    match error {
+        CallError::Invalid { .. } | CallError::Fault(_) => error,
+        error => {
+            tracing::error!(%error, "authz gave an error that it has for no batch");
+            Fault::Internal.into()
         }
-        Ok(())
+    }
+}
+
+/// Whether a decision names an entry in what would have allowed something.
+fn names_any_entry(answer: &pb::AuthorizeBatchResponse) -> bool {
+    // Of those in a row that say the same one is looked at.
+    let mut last: &[u8] = &[];
+    let mut decisions = answer.decisions.iter_bytes();
+    decisions.any(|bytes| mem::replace(&mut last, bytes) != bytes && naming_an_entry(bytes).is_some())
+}
+
+/// A decision that names an entry in what would have allowed something; nearly none needs to be read for that.
+fn naming_an_entry(bytes: &[u8]) -> Option<pb::Decision> {
+    let decision = names_an_entry(&String::from_utf8_lossy(bytes)).then(|| pb::Decision::decode(bytes).ok());
+    decision.flatten().filter(|decision| decision.hints.iter().any(|hint| names_an_entry(hint)))
+}
+
+/// The answer with the principals of entries in place of their numbers; what names none stays as it came.
+fn with_names(answer: &pb::AuthorizeBatchResponse, names: &Names) -> pb::AuthorizeBatchResponse {
+    let mut decisions = Each::default();
+    for bytes in answer.decisions.iter_bytes() {
+        match naming_an_entry(bytes) {
+            Some(mut decision) => {
+                for hint in &mut decision.hints {
+                    *hint = names.in_text(hint).into_owned();
+                }
+                decisions.push(&decision);
+            }
+            None => decisions.push_written(bytes.len(), |wire| wire.extend_from_slice(bytes)),
+        }
+    }
+    pb::AuthorizeBatchResponse { decisions }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::{Denial, EntryId};
+
+    use super::*;
+
+    fn decision(evaluation_error: &str, hints: &[String]) -> pb::Decision {
+        pb::Decision {
+            evaluation_error: Some(evaluation_error.to_owned()),
+            hints: hints.to_vec(),
+            ..pb::Decision::default()
+        }
+    }
+
+    #[test]
+    fn entries_are_named_in_hints_and_all_else_of_an_answer_stays_as_it_came() {
+        let id = EntryId::random();
+        let hint = |who: &str| vec!["a role".to_owned(), format!("access entry {who} has ended")];
+        let (numbered, ana) = (hint(&id.to_string()), "arn:aws:iam::111122223333:user/ana");
+        // What a selector's key or a role's name says is no entry.
+        let other = decision("`access entry x` is no key", &[]);
+        let mut decisions = Each::default();
+        decisions.push(&other);
+        assert!(!names_any_entry(&pb::AuthorizeBatchResponse { decisions: decisions.clone() }));
+        decisions.push(&decision("", &numbered));
+        decisions.push(&decision("", &numbered));
+        // A field that nobody knows here, and no message.
+        decisions.push_written(2, |wire| wire.extend_from_slice(&[0x78, 1]));
+        decisions.push_written(1, |wire| wire.push(0xff));
+        let answer = pb::AuthorizeBatchResponse { decisions };
+        assert!(names_any_entry(&answer));
+        let named = with_names(&answer, &Names::from_iter([(id, ana.to_owned())]));
+        let written: Vec<_> = named.decisions.iter_bytes().map(<[u8]>::to_vec).collect();
+        let expected = decision("", &hint(ana)).encode_to_vec();
+        assert_eq!(written, [other.encode_to_vec(), expected.clone(), expected, vec![0x78, 1], vec![0xff]]);
+    }
+
+    #[test]
+    fn what_authz_refuses_the_door_is_no_refusal_of_the_caller() {
+        let kept = [CallError::invalid("reviews", "malformed", "no message"), Fault::Internal.into()];
+        for error in kept {
+            assert_eq!(of_an_admitted_batch(error.clone()), error);
+        }
+        let denial = Denial { code: "refused_on_the_way".into(), message: "not a caller".to_owned() };
+        for error in [CallError::Denied(denial), CallError::not_found("cluster", "c1")] {
+            assert_eq!(of_an_admitted_batch(error), Fault::Internal.into());
+        }
     }
 }

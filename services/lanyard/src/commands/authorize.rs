@@ -5,12 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 use lanyard_api::{
     Authority, ClusterId, UserInfo,
-    authz::{Attributes, Decision, Review, Verdict},
+    authz::{Attributes, Authorize as _, Decision, Review, Verdict, batch_message, read_decisions},
     grpc::admitted_at_the_door,
     mapping::Clusters,
 };
 use lanyard_iam::PrincipalArn;
-use lanyard_proto::authz::v1::AuthorizeBatchRequest;
 use serde::Serialize;
 
 use super::{
@@ -21,7 +20,6 @@ use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
-    hub::request,
     input::Source,
     output::{Output, line},
     show::{Listing, Row},
@@ -152,13 +150,11 @@ impl AuthorizeArgs {
                 full: false,
                 grant,
             };
-            let reviews = batch.iter().map(review).map(Into::into).collect();
-            let call = request(AuthorizeBatchRequest { reviews, user: None });
-            let answered = hub.authorize().authorize_batch(call).await?.into_inner().decisions;
-            for (decision, (user, attributes)) in answered.iter().zip(batch) {
-                let decision = decision.map_err(anyhow::Error::from)?;
-                let of = (user.username.clone(), attributes.to_string());
-                decided.push(Decided::of(Decision::try_from(decision)?, of));
+            let asked = batch_message(batch.iter().map(review).collect());
+            let answer = hub.remote().authorize_written(asked).await?;
+            let answered = read_decisions(&answer).map_err(anyhow::Error::from)?;
+            for (decision, (user, attributes)) in answered.into_iter().zip(batch) {
+                decided.push(Decided::of(decision, (user.username.clone(), attributes.to_string())));
             }
         }
         let all = !self.all_allowed || decided.iter().all(|one| one.verdict == Verdict::Allow);
