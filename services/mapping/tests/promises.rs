@@ -85,6 +85,7 @@ suite! {
         immunity_31_of_entries_for_the_same_the_one_that_counts_is_meant,
         immunity_43_of_entries_from_before_for_one_principal_each_is_reached_as_it_is_written,
         immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
+        immunity_42_what_is_left_is_what_whoever_knocks_gets,
         lists_page_without_gap_or_repetition,
         lists_of_one_policy_page_without_gap_or_repetition,
         immunity_16_an_end_is_kept_to_the_moment,

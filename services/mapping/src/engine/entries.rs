@@ -7,8 +7,8 @@ mod several;
 use std::cmp::Reverse;
 
 use lanyard_api::{
-    Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Revision, Scope,
-    Vouched,
+    Actor, Authority, BlockId, CallError, ClusterId, EntryId, Fault, Mutated, Mutation, Page, PageQuery,
+    Revision, Scope, Vouched,
     mapping::{
         AccessEntry, AccessPolicySummary, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail,
         EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, PrincipalPage, UpdateAccessEntry,
@@ -18,7 +18,7 @@ use lanyard_iam::EntryPrincipal;
 use lanyard_store::{StaleEntry, StoreError, Transaction};
 use time::OffsetDateTime;
 
-use self::left::{collisions, what_is_left};
+use self::left::{Left, collisions};
 pub(super) use self::several::{Known, means};
 use super::{
     Mapping,
@@ -28,7 +28,9 @@ use super::{
     sight::Call,
 };
 use crate::{
-    administrators, rules,
+    administrators, key,
+    knock::Knock,
+    rules,
     snapshot::{ClusterSnapshot, Entry},
 };
 
@@ -187,7 +189,10 @@ impl Entries for Mapping {
         let gone = gone.ok_or_else(|| CallError::not_found(ENTRY, &entry.principal_arn))?;
         administrators::sync_shadow(&mut tx, &cluster).await?;
         let auth = administrators::in_force(&mut tx, &cluster).await?;
-        let notices = what_is_left(&cluster, &snapshot, auth, &gone);
+        let blocked = self.block_of(&gone).await?;
+        let now = tx.now();
+        let left = Left { cluster: &cluster, snapshot: &snapshot, auth, gone: &gone, blocked, now };
+        let notices = left.told();
         let detail = self.detail(&cluster, gone, snapshot.associations_of(id)).await?;
         commit(tx, scope, detail, notices).await
     }
@@ -240,6 +245,14 @@ impl Mapping {
     ) -> Result<EntryDetail, CallError> {
         let is_stale = self.inner.state.cluster(cluster.uid).await?.stale(entry.id).is_some();
         self.detail_of(cluster, entry, associations, is_stale).await
+    }
+
+    /// The block that stops the one principal of an entry.
+    async fn block_of(&self, entry: &AccessEntry) -> Result<Option<BlockId>, Fault> {
+        let Some(arn) = entry.principal_arn.one() else { return Ok(None) };
+        let canonical = key::known_as(arn);
+        let knock = Knock::supposed(&entry.authority, arn, &canonical, entry.principal_id.as_deref());
+        Ok(self.view(entry.cluster).await?.and_then(|view| view.blocked(&knock)))
     }
 
     /// The same, told whether somebody else has knocked under the ARN of an entry whose principal the hub does not keep.

@@ -232,23 +232,27 @@ pub(crate) async fn clusters_page_without_gap_or_repetition<C: Calls, R: Resolve
     };
     let mut page = PageQuery { items_max: 4, token: String::new() };
     let (names, token) = listed(None, &page).await;
-    assert_eq!((names.as_slice(), token.as_str()), (&["c0", "c1", "c2", "c3"].map(str::to_owned)[..], "c3"));
+    assert_eq!(
+        (names.as_slice(), token.is_empty()),
+        (&["c0", "c1", "c2", "c3"].map(str::to_owned)[..], false)
+    );
     // What ended the page before is gone, and the next one goes on behind where it was.
     bench.calls.delete_cluster(by(admin()), "c3".parse().unwrap()).await.unwrap();
     page.token = token;
     let (names, token) = listed(None, &page).await;
-    assert_eq!((names.as_slice(), token.as_str()), (&["c4", "c5", "c6", "c7"].map(str::to_owned)[..], "c7"));
+    assert_eq!(
+        (names.as_slice(), token.is_empty()),
+        (&["c4", "c5", "c6", "c7"].map(str::to_owned)[..], false)
+    );
     page.token = token;
     assert_eq!(listed(None, &page).await, (vec![String::from("c8")], String::new()));
 
     let mut page = PageQuery { items_max: 2, token: String::new() };
-    for (wanted, next) in [(vec!["c0", "c2"], "c2"), (vec!["c6", "c8"], "")] {
+    for (wanted, is_last) in [(vec!["c0", "c2"], false), (vec!["c6", "c8"], true)] {
         let (names, token) = listed(Some("us-west-2"), &page).await;
-        assert_eq!((names, token.as_str()), (wanted.into_iter().map(str::to_owned).collect(), next));
+        assert_eq!((names, token.is_empty()), (wanted.into_iter().map(str::to_owned).collect(), is_last));
         page.token = token;
     }
-    page.token = String::from("c8");
-    assert_eq!(listed(None, &page).await, (Vec::new(), String::new()));
 }
 
 pub(crate) async fn the_directory_has_every_change_before_the_call_returns<C: Calls, R: Resolve>(
