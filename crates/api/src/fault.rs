@@ -125,6 +125,17 @@ impl CallError {
         Self::Invalid { field: Cow::Borrowed(field), rule, message: message.into() }
     }
 
+    /// The error of an item of a field that repeats, with the item's place before its own field; of the item itself where that is empty.
+    pub(crate) fn in_item(self, list: &str, at: usize) -> Self {
+        match self {
+            Self::Invalid { field, rule, message } => {
+                let own = if field.is_empty() { String::new() } else { format!(".{field}") };
+                Self::Invalid { field: format!("{list}[{at}]{own}").into(), rule, message }
+            }
+            error => error,
+        }
+    }
+
     /// Something that is not there.
     pub fn not_found(kind: &'static str, name: impl ToString) -> Self {
         Self::NotFound { kind: Cow::Borrowed(kind), name: name.to_string() }

@@ -14,6 +14,7 @@ pub(crate) mod frame;
 mod layer;
 pub(crate) mod mask;
 pub(crate) mod mutation;
+mod paging;
 mod pass;
 mod server;
 mod status;
@@ -29,6 +30,7 @@ pub use server::{MESSAGE_BYTES_MAX, Served};
 pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
+pub(crate) use paging::{Listing, NoListing};
 pub(crate) use server::{passed, serve, taken};
 pub(crate) use watch::{Watched, events, heard, watched};
 

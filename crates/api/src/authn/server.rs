@@ -71,14 +71,14 @@ serve! {
         = |engine, by, m| engine.create_account(by, m.try_into()?).await?.into();
     mutation delete_account(pb::DeleteAccountRequest) -> pb::AccountMutated
         = |engine, by, m| engine.delete_account(by, field::parse("id", &m.id)?).await?.into();
-    actor list_accounts(pb::ListAccountsRequest) -> pb::AccountPage
+    list list_accounts(pb::ListAccountsRequest) -> pb::AccountPage
         = |engine, by, m| engine.list_accounts(by, page_query(m.page)).await?.into();
 
     mutation create_user(pb::CreateUserRequest) -> pb::UserMutated
         = |engine, by, m| engine.create_user(by, m.try_into()?).await?.into();
     actor get_user(pb::GetUserRequest) -> pb::User
         = |engine, by, m| engine.get_user(by, named(m.account.as_deref(), m.name)?).await?.into();
-    actor list_users(pb::ListUsersRequest) -> pb::UserPage = |engine, by, m| {
+    list list_users(pb::ListUsersRequest) -> pb::UserPage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         engine.list_users(by, OfAccount { account, path_prefix: m.path_prefix }, page_query(m.page)).await?.into()
     };
@@ -112,7 +112,7 @@ serve! {
         = |engine, by, m| engine.create_role(by, m.try_into()?).await?.into();
     actor get_role(pb::GetRoleRequest) -> pb::IamRole
         = |engine, by, m| engine.get_role(by, named(m.account.as_deref(), m.name)?).await?.into();
-    actor list_roles(pb::ListRolesRequest) -> pb::IamRolePage = |engine, by, m| {
+    list list_roles(pb::ListRolesRequest) -> pb::IamRolePage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         engine.list_roles(by, OfAccount { account, path_prefix: m.path_prefix }, page_query(m.page)).await?.into()
     };
@@ -161,7 +161,7 @@ serve! {
         = |engine, by, m| engine.create_oidc_provider(by, m.try_into()?).await?.into();
     actor get_oidc_provider(pb::GetOidcProviderRequest) -> pb::OidcProvider
         = |engine, by, m| engine.get_oidc_provider(by, provider(m.account.as_deref(), m.issuer_url)?).await?.into();
-    actor list_oidc_providers(pb::ListOidcProvidersRequest) -> pb::OidcProviderPage = |engine, by, m| {
+    list list_oidc_providers(pb::ListOidcProvidersRequest) -> pb::OidcProviderPage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         match m.whole {
             true => every_provider(engine, by, account).await?.into(),
@@ -226,12 +226,12 @@ serve! {
         = |engine, by, m| engine.create_instance_profile(by, m.try_into()?).await?.into();
     actor get_instance_profile(pb::GetInstanceProfileRequest) -> pb::InstanceProfile
         = |engine, by, m| engine.get_instance_profile(by, named(m.account.as_deref(), m.name)?).await?.into();
-    actor list_instance_profiles(pb::ListInstanceProfilesRequest) -> pb::InstanceProfilePage = |engine, by, m| {
+    list list_instance_profiles(pb::ListInstanceProfilesRequest) -> pb::InstanceProfilePage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         let of = OfAccount { account, path_prefix: m.path_prefix };
         engine.list_instance_profiles(by, of, page_query(m.page)).await?.into()
     };
-    actor list_instance_profiles_for_role(pb::ListInstanceProfilesForRoleRequest) -> pb::InstanceProfilePage = |engine, by, m| {
+    list list_instance_profiles_for_role(pb::ListInstanceProfilesForRoleRequest) -> pb::InstanceProfilePage = |engine, by, m| {
         let role = named(m.account.as_deref(), m.role)?;
         engine.list_instance_profiles_for_role(by, role, page_query(m.page)).await?.into()
     };

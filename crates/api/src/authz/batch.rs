@@ -45,7 +45,7 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
     let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
     let (mut clusters, mut users) =
         (LastCluster::default(), KnownUsers { of_batch: shared.clone(), last: None });
-    let read = |bytes: &[u8]| {
+    let mut read = |bytes: &[u8]| {
         if let Some(user) = &shared
             && let Some(plain) = PlainReview::decode(bytes)
         {
@@ -59,7 +59,7 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
             });
         }
         let pb::Review { cluster_uid, user, attributes, explain, full, entry_id } =
-            field::readable("reviews", pb::Review::decode(bytes))?;
+            field::readable("", pb::Review::decode(bytes))?;
         let cluster = clusters.read(&cluster_uid)?;
         let user = match (user, &shared) {
             (None, Some(shared)) => Arc::clone(shared),
@@ -69,7 +69,8 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
         let grant = field::optional("entry_id", entry_id.as_deref())?;
         Ok(Review { cluster, user, attributes, explain, full, grant })
     };
-    batch.reviews.iter_bytes().map(read).collect()
+    let placed = |(at, bytes)| read(bytes).map_err(|error: CallError| error.in_item("reviews", at));
+    batch.reviews.iter_bytes().enumerate().map(placed).collect()
 }
 
 /// The cluster that was read last: all of one batch are of one cluster as a rule, whose number need not be read a thousand times.
@@ -233,11 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_review_is_told_with_its_place() {
+        let mut batch = batch_message(vec![review("ana", "/a"), review("ana", "/b")]);
+        let bad = pb::Review { entry_id: Some("x".to_owned()), ..review("ana", "/c").into() };
+        batch.reviews.push(&bad);
+        let error = batch_reviews(batch).unwrap_err();
+        assert!(
+            matches!(&error, CallError::Invalid { field, .. } if field == "reviews[2].entry_id"),
+            "{error:?}"
+        );
+    }
+
+    #[test]
     fn a_review_that_cannot_be_read_refuses_its_batch_by_name() {
         // A review of two bytes, which say that ten are to come.
         let batch = pb::AuthorizeBatchRequest::decode(&[0x0a, 2, 0x0a, 10][..]).unwrap();
         let error = batch_reviews(batch).unwrap_err();
-        assert!(matches!(&error, CallError::Invalid { field, .. } if field == "reviews"), "{error:?}");
+        assert!(matches!(&error, CallError::Invalid { field, .. } if field == "reviews[0]"), "{error:?}");
     }
 
     #[test]

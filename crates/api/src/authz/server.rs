@@ -30,7 +30,7 @@ serve! {
         let key = field::parse("key", &m.key)?;
         engine.delete_object(by, field::parse("cluster", &m.cluster)?, key).await?.into()
     };
-    actor list_objects(pb::ListObjectsRequest) -> pb::ObjectPage = |engine, by, m| {
+    list list_objects(pb::ListObjectsRequest) -> pb::ObjectPage = |engine, by, m| {
         object_page(engine.list_objects(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?)?
     };
 }
@@ -39,7 +39,7 @@ serve! {
     /// Serves [`Decisions`].
     pub fn decisions = Decisions as decisions_server::Decisions in DecisionsServer;
     internal record_decisions(pb::RecordDecisionsRequest) -> ()
-        = |engine, (), m| engine.record(field::each(m.records)?).await?;
+        = |engine, (), m| engine.record(field::each_in("records", m.records)?).await?;
     actor find_decision(pb::FindDecisionRequest) -> pb::DecisionRecord
         = |engine, by, m| engine.find(by, field::parse("id", &m.id)?).await?.into();
     => {

@@ -31,13 +31,13 @@ serve! {
     pub fn workloads = Workloads as workloads_server::Workloads in WorkloadsServer;
     mutation apply_service_accounts(pb::ApplyServiceAccountsRequest) -> pb::ServiceAccountsApplied = |engine, by, m| {
         let batch = ServiceAccountBatch {
-            service_accounts: field::each(m.service_accounts)?,
-            removed: field::each(m.removed)?,
+            service_accounts: field::each_in("service_accounts", m.service_accounts)?,
+            removed: field::each_in("removed", m.removed)?,
             replace: m.replace,
         };
         engine.apply_service_accounts(by, field::parse("cluster", &m.cluster)?, batch).await?.into()
     };
-    actor list_service_accounts(pb::ListServiceAccountsRequest) -> pb::ServiceAccountPage = |engine, by, m| {
+    list list_service_accounts(pb::ListServiceAccountsRequest) -> pb::ServiceAccountPage = |engine, by, m| {
         engine.list_service_accounts(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into()
     };
     mutation push_issuer(pb::PushIssuerRequest) -> pb::IssuerPushed = |engine, by, m| {
@@ -90,7 +90,7 @@ serve! {
             let named = association_ref(&m.cluster, &m.association_id)?;
             engine.get_pod_identity_association(by, named).await?.into()
         };
-    actor list_pod_identity_associations(pb::ListPodIdentityAssociationsRequest) -> pb::PodIdentityAssociationPage
+    list list_pod_identity_associations(pb::ListPodIdentityAssociationsRequest) -> pb::PodIdentityAssociationPage
         = |engine, by, m| {
             let cluster = field::parse("cluster", &m.cluster)?;
             let filter = PodIdentityAssociationFilter { namespace: m.namespace, service_account: m.service_account };

@@ -131,6 +131,14 @@ impl Door {
         actor.ok_or_else(not_admitted)
     }
 
+    /// The actor of a request for a page of a list.
+    ///
+    /// # Errors
+    /// As [`Door::actor`] says.
+    pub async fn list<M: Managed>(&self, request: &Request<M>) -> Result<Vouched<Actor>, Status> {
+        self.actor(request).await
+    }
+
     /// The change that a request asks for, with its actor.
     ///
     /// # Errors

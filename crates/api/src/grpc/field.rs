@@ -126,7 +126,7 @@ pub(crate) fn readable<T>(field: &'static str, read: Result<T, impl Display>) ->
     read.map_err(|error| CallError::invalid(field, "malformed", error.to_string()))
 }
 
-/// Every item of a list.
+/// Every item of a list of an answer, whose place in it is nothing to whoever asked.
 pub(crate) fn each<W, D>(items: Vec<W>) -> Result<Vec<D>, CallError>
 where
     D: TryFrom<W, Error = CallError>,
@@ -134,12 +134,13 @@ where
     items.into_iter().map(D::try_from).collect()
 }
 
-/// Every item of a list; errors name the item's own field.
-pub(crate) fn each_in<W, D>(_: &'static str, items: Vec<W>) -> Result<Vec<D>, CallError>
+/// Every item of a field that repeats; errors name the item by its place.
+pub(crate) fn each_in<W, D>(field: &'static str, items: Vec<W>) -> Result<Vec<D>, CallError>
 where
     D: TryFrom<W, Error = CallError>,
 {
-    each(items)
+    let read = |(at, item)| D::try_from(item).map_err(|error: CallError| error.in_item(field, at));
+    items.into_iter().enumerate().map(read).collect()
 }
 
 /// Every item of a list, for the wire.

@@ -27,13 +27,16 @@ impl<T> Clone for Served<T> {
     }
 }
 
-/// The message of a request, once its door has let it pass.
+/// The message of a request, once its door has let it pass, and before it what its answer goes by.
 macro_rules! taken {
+    (list $request:ident) => {
+        $crate::grpc::Listing::open($request.into_inner())?
+    };
     (mutation $request:ident) => {
-        $crate::methods::Managed::masked($request.into_inner())?
+        ($crate::grpc::NoListing, $crate::methods::Managed::masked($request.into_inner())?)
     };
     ($kind:ident $request:ident) => {
-        $request.into_inner()
+        ($crate::grpc::NoListing, $request.into_inner())
     };
 }
 pub(crate) use taken;
@@ -56,8 +59,8 @@ pub(crate) use passed;
 ///
 /// `<kind> <method>(<request>) -> <response> = |engine, by, message| <answer>;`
 ///
-/// The kind is a method of [`Door`]: `mutation`, `actor`, `question`, `internal` or `unsigned`; what it gives is `by`. The message of
-/// a mutation comes as its update mask has it. The rest of the list, after `=>`, goes into the trait as it is.
+/// The kind is a method of [`Door`]: `mutation`, `actor`, `list`, `question`, `internal` or `unsigned`; what it gives is `by`. The message
+/// of a mutation comes as its update mask has it, that of a list with where the page before ended in place of its token. The rest of the list, after `=>`, goes into the trait as it is.
 macro_rules! serve {
     (
         $(#[$doc:meta])*
@@ -82,9 +85,9 @@ macro_rules! serve {
                     request: tonic::Request<$request>,
                 ) -> Result<tonic::Response<$response>, tonic::Status> {
                     let $by = $crate::grpc::passed!($kind self.door.$kind(&request))?;
-                    let $message = $crate::grpc::taken!($kind request);
+                    let (listing, $message) = $crate::grpc::taken!($kind request);
                     let $engine = &*self.engine;
-                    Ok(tonic::Response::new($answer))
+                    Ok(tonic::Response::new(listing.close($answer)))
                 }
             )*
             $($($rest)*)?

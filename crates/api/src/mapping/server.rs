@@ -56,7 +56,7 @@ serve! {
         = |engine, by, m| engine.create_cluster(by, m.try_into()?).await?.into();
     actor describe_cluster(pb::DescribeClusterRequest) -> pb::Cluster
         = |engine, by, m| engine.get_cluster(by, field::parse("cluster", &m.cluster)?).await?.into();
-    actor list_clusters(pb::ListClustersRequest) -> pb::ClusterPage
+    list list_clusters(pb::ListClustersRequest) -> pb::ClusterPage
         = |engine, by, m| engine.list_clusters(by, m.region, page_query(m.page)).await?.into();
     mutation update_cluster_config(pb::UpdateClusterConfigRequest) -> pb::ClusterMutated = |engine, by, m| {
         let id = field::parse("cluster", &m.cluster)?;
@@ -76,7 +76,7 @@ serve! {
         let node = codec::message::read("node", m.node)?;
         engine.set_node(by, field::parse("cluster", &m.cluster)?, node).await?.into()
     };
-    actor list_nodes(pb::ListNodesRequest) -> pb::NodePage
+    list list_nodes(pb::ListNodesRequest) -> pb::NodePage
         = |engine, by, m| engine.list_nodes(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into();
     mutation delete_node(pb::DeleteNodeRequest) -> pb::NodeMutated
         = |engine, by, m| engine.delete_node(by, field::parse("cluster", &m.cluster)?, m.instance_id).await?.into();
@@ -184,7 +184,7 @@ serve! {
         = |engine, by, m| engine.create_entry(by, m.try_into()?).await?.into();
     actor describe_access_entry(pb::DescribeAccessEntryRequest) -> pb::AccessEntryDetail
         = |engine, by, m| engine.get_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
-    actor list_access_entries(pb::ListAccessEntriesRequest) -> AccessEntryPage = |engine, by, m| {
+    list list_access_entries(pb::ListAccessEntriesRequest) -> AccessEntryPage = |engine, by, m| {
         let cluster = field::parse("cluster", &m.cluster)?;
         let page = page_query(m.page);
         match field::optional_enum("view", m.view)?.unwrap_or(EntryView::Full) {
@@ -210,12 +210,12 @@ serve! {
             let entry = entry_ref(&m.cluster, m.principal_arn)?;
             engine.disassociate_policy(by, entry, m.policy_arn).await?.into()
         };
-    actor list_associated_access_policies(pb::ListAssociatedAccessPoliciesRequest) -> pb::PolicyAssociationPage
+    list list_associated_access_policies(pb::ListAssociatedAccessPoliciesRequest) -> pb::PolicyAssociationPage
         = |engine, by, m| {
             let entry = entry_ref(&m.cluster, m.principal_arn)?;
             engine.list_associated_policies(by, entry, page_query(m.page)).await?.into()
         };
-    actor list_access_policies(pb::ListAccessPoliciesRequest) -> pb::AccessPolicyPage
+    list list_access_policies(pb::ListAccessPoliciesRequest) -> pb::AccessPolicyPage
         = |engine, by, m| engine.list_access_policies(by, page_query(m.page)).await?.into();
     => {
         type WatchAccessEntriesStream = crate::grpc::Watched<pb::AccessEntryEvent>;
@@ -243,7 +243,7 @@ serve! {
     actor describe_identity_provider_config(pb::DescribeIdentityProviderConfigRequest)
         -> pb::IdentityProviderConfigDetail
         = |engine, by, m| engine.get_identity_provider(by, identity_provider_ref(&m.cluster, m.name)?).await?.into();
-    actor list_identity_provider_configs(pb::ListIdentityProviderConfigsRequest) -> pb::IdentityProviderConfigPage
+    list list_identity_provider_configs(pb::ListIdentityProviderConfigsRequest) -> pb::IdentityProviderConfigPage
         = |engine, by, m| {
             let cluster = field::parse("cluster", &m.cluster)?;
             engine.list_identity_providers(by, cluster, page_query(m.page)).await?.into()
@@ -264,7 +264,7 @@ serve! {
     mutation delete_block(pb::DeleteBlockRequest) -> pb::BlockMutated = |engine, by, m| {
         engine.delete_block(by, field::parse("scope", &m.scope)?, field::parse("id", &m.id)?).await?.into()
     };
-    actor list_blocks(pb::ListBlocksRequest) -> pb::BlockPage
+    list list_blocks(pb::ListBlocksRequest) -> pb::BlockPage
         = |engine, by, m| engine.list_blocks(by, field::parse("scope", &m.scope)?, page_query(m.page)).await?.into();
 }
 
@@ -275,7 +275,7 @@ serve! {
         let cluster = field::parse("cluster", &m.cluster)?;
         engine.get_update(by, cluster, field::parse("update_id", &m.update_id)?).await?.into()
     };
-    actor list_updates(pb::ListUpdatesRequest) -> pb::ClusterUpdatePage = |engine, by, m| {
+    list list_updates(pb::ListUpdatesRequest) -> pb::ClusterUpdatePage = |engine, by, m| {
         engine.list_updates(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into()
     };
 }

@@ -97,7 +97,7 @@ impl TryFrom<pb::CreateClusterRequest> for CreateCluster {
             certificate_authority: message.certificate_authority,
             authentication_mode: optional_choice::read("authentication_mode", message.authentication_mode)?,
             authorizer_mode: optional_choice::read("authorizer_mode", message.authorizer_mode)?,
-            trusted_accounts: field::each(message.trusted_accounts)?,
+            trusted_accounts: field::each_in("trusted_accounts", message.trusted_accounts)?,
             audiences: message.audiences,
             token_cache_seconds: message.token_cache_seconds,
             bootstrap_creator_admin: message.bootstrap_creator_admin.unwrap_or(true),
@@ -131,7 +131,10 @@ impl TryFrom<pb::UpdateClusterConfigRequest> for UpdateCluster {
     type Error = CallError;
 
     fn try_from(message: pb::UpdateClusterConfigRequest) -> Result<Self, CallError> {
-        let trusted_accounts = message.trusted_accounts.map(|all| field::each(all.accounts)).transpose()?;
+        let trusted_accounts = message
+            .trusted_accounts
+            .map(|all| field::each_in("trusted_accounts.accounts", all.accounts))
+            .transpose()?;
         Ok(Self {
             authentication_mode: optional_choice::read("authentication_mode", message.authentication_mode)?,
             authorizer_mode: optional_choice::read("authorizer_mode", message.authorizer_mode)?,

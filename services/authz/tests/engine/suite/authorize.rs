@@ -263,7 +263,10 @@ pub(crate) async fn a_batch_as_the_wire_has_it_is_answered_like_any_other(stage:
     assert_eq!(read_decisions(&written).unwrap(), answers);
     batch.user = None;
     let refused = form.authorize_written(batch).await.unwrap_err();
-    assert!(matches!(&refused, CallError::Invalid { field, .. } if field == "user"), "{refused:?}");
+    assert!(
+        matches!(&refused, CallError::Invalid { field, .. } if field == "reviews[0].user"),
+        "{refused:?}"
+    );
     let nothing = form.authorize_written(batch_message(Vec::new())).await.unwrap();
     assert!(nothing.decisions.is_empty());
 }
