@@ -129,3 +129,9 @@ def test_the_offline_check_names_line_and_column_and_needs_no_hub(hub, tmp_path)
     assert hub.run("aws-auth", "check", str(good)).returncode == 0
     done = hub.run("aws-auth", "check", str(bad))
     assert done.returncode == NO and '"line"' in done.stdout
+    nobody = tmp_path / "nobody.yaml"
+    line = "- userarn: arn:aws:iam::111122223333:user/ana\n  username: ops:{{SessionName}}\n"
+    nobody.write_text(config_map(mapUsers=line))
+    done = hub.run("aws-auth", "check", str(nobody))
+    assert done.returncode == 0 and "mapUsers[0].username" in done.stdout and "maps nobody" in done.stdout
+    assert hub.run("aws-auth", "check", "--strict", str(nobody)).returncode == NO

@@ -19,9 +19,12 @@ mod tree;
 
 use std::fmt;
 
-use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, shown};
+use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, PrincipalArn, shown};
 
-use crate::{mapping::AwsAuthFinding, template::Template};
+use crate::{
+    mapping::AwsAuthFinding,
+    template::{Placeholder, Template},
+};
 
 /// Longest document, in bytes: what Kubernetes lets a ConfigMap hold.
 pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
@@ -126,7 +129,19 @@ impl AwsAuthLine {
         lines::is_node_username(&self.username)
     }
 
-    /// Whether it makes administrators.
+    /// Its username and its groups.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        std::iter::once(&self.username).chain(&self.groups)
+    }
+
+    /// Why it never maps anybody, where it never does: one of its templates, and what its principal has nothing for.
+    #[must_use]
+    pub fn lacks(&self) -> Option<(&Template, Placeholder)> {
+        let kind = PrincipalArn::parse(self.arn.as_str()).ok()?.kind;
+        self.templates().find_map(|template| template.lacks(&kind).map(|placeholder| (template, placeholder)))
+    }
+
+    /// Whether it gives the group of administrators.
     #[must_use]
     pub fn gives_masters(&self) -> bool {
         self.groups.iter().any(|group| group.as_str() == MASTERS_GROUP)

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use lanyard_iam::PrincipalKind;
+
 /// Longest template, in bytes.
 pub const NAME_BYTES_MAX: usize = 1024;
 
@@ -59,6 +61,19 @@ impl Placeholder {
     #[must_use]
     pub const fn is_caller_chosen(self) -> bool {
         matches!(self, Self::SessionName | Self::SessionNameRaw)
+    }
+
+    /// Whether a principal of this kind can have something for it when it logs in: sessions are of roles, and only as one of its
+    /// role is somebody a node. aws-iam-authenticator leaves the place of a session's name empty for who has none, and so gives
+    /// all of them one name; here they are given none.
+    #[must_use]
+    pub const fn is_had_by(self, kind: &PrincipalKind) -> bool {
+        let is_of_role = matches!(kind, PrincipalKind::Role { .. } | PrincipalKind::AssumedRole { .. });
+        match self {
+            Self::AccountId | Self::AccessKeyId => true,
+            Self::PrincipalName => is_of_role || matches!(kind, PrincipalKind::User { .. }),
+            Self::SessionName | Self::SessionNameRaw | Self::Ec2PrivateDnsName => is_of_role,
+        }
     }
 
     /// Whether this text can have come of it. No value holds a `:`, a `/` or a blank, so that one cannot reach into what
@@ -193,6 +208,12 @@ impl Template {
             Part::Placeholder(placeholder) => Some(*placeholder),
             Part::Literal(_) => None,
         })
+    }
+
+    /// The first placeholder that no principal of this kind has anything for: with one it never becomes the name of any.
+    #[must_use]
+    pub fn lacks(&self, kind: &PrincipalKind) -> Option<Placeholder> {
+        self.placeholders().find(|placeholder| !placeholder.is_had_by(kind))
     }
 
     /// What stands before the first placeholder: the part that nobody but its author chose.
@@ -361,6 +382,33 @@ mod tests {
         ];
         for (template, name, admitted) in cases {
             assert_eq!(Template::parse(template).unwrap().admits(name), admitted, "{template} {name}");
+        }
+    }
+
+    #[test]
+    fn a_template_lacks_what_its_kind_of_principal_never_has() {
+        use Placeholder::{Ec2PrivateDnsName, PrincipalName, SessionName, SessionNameRaw};
+        let (user, role) = ("iam::111122223333:user/ana", "iam::111122223333:role/dev");
+        let (session, federated) =
+            ("sts::111122223333:assumed-role/dev/ana", "sts::111122223333:federated-user/ana");
+        let root = "iam::111122223333:root";
+        let cases = [
+            (user, "ana", None),
+            (user, "{{AccountID}}:{{AccessKeyID}}:{{PrincipalName}}", None),
+            (user, "ops:{{SessionName}}", Some(SessionName)),
+            (user, "{{PrincipalName}}:{{SessionNameRaw}}", Some(SessionNameRaw)),
+            (user, "{{EC2PrivateDNSName}}", Some(Ec2PrivateDnsName)),
+            (role, "{{PrincipalName}}:{{SessionName}}:{{SessionNameRaw}}", None),
+            (role, "system:node:{{EC2PrivateDNSName}}", None),
+            (session, "ops:{{SessionName}}", None),
+            (federated, "{{AccountID}}", None),
+            (federated, "ops:{{SessionName}}", Some(SessionName)),
+            (federated, "{{PrincipalName}}", Some(PrincipalName)),
+            (root, "{{PrincipalName}}", Some(PrincipalName)),
+        ];
+        for (principal, template, lacks) in cases {
+            let kind = format!("arn:aws:{principal}").parse::<lanyard_iam::PrincipalArn>().unwrap().kind;
+            assert_eq!(Template::parse(template).unwrap().lacks(&kind), lacks, "{principal} {template}");
         }
     }
 

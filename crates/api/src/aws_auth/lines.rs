@@ -120,14 +120,33 @@ impl Reader<'_> {
         let Some(arn) = self.arn(&path, item, &members) else { return };
         let Some(groups) = self.groups(&path, members.groups) else { return };
         let Some(username) = self.username(&path, members.username, &arn, &groups, item.at) else { return };
-        let line = self.places.outside(item.at).line;
-        let key = arn.folded();
+        let at = self.places.outside(item.at);
+        let line = AwsAuthLine { part: self.part, index, line: at.line, arn, username, groups };
+        self.unfillable(&path, &members, item, &line);
+        let key = line.key();
         if let Some(earlier) = self.seen.get(&key).and_then(|&at| self.auth.lines.get(at)) {
-            let message = format!("`{arn}` stands in {} too: the last one counts", earlier.path());
+            let message = format!("`{}` stands in {} too: the last one counts", line.arn, earlier.path());
             self.minor(item.at, path, message);
         }
         self.seen.insert(key, self.auth.lines.len());
-        self.auth.lines.push(AwsAuthLine { part: self.part, index, line, arn, username, groups });
+        self.auth.lines.push(line);
+    }
+
+    /// Says of a line that it never maps anybody. It stays: its principal is not to be let in as one of its account instead.
+    fn unfillable(&mut self, path: &str, members: &Members<'_>, item: &Node, line: &AwsAuthLine) {
+        let Some((template, placeholder)) = line.lacks() else { return };
+        let (key, node) = if *template == line.username {
+            ("username", members.username)
+        } else {
+            ("groups", members.groups)
+        };
+        let message = format!(
+            "`{}` holds {{{{{}}}}}, which `{}` never has: the entry maps nobody; take the placeholder out",
+            shown(template.as_str()),
+            placeholder.name(),
+            line.arn
+        );
+        self.minor(node.map_or(item.at, |node| node.at), format!("{path}.{key}"), message);
     }
 
     fn members<'n>(&mut self, path: &str, item: &'n Node) -> Option<Members<'n>> {

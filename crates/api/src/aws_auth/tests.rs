@@ -218,6 +218,38 @@ fn a_node_line_is_one_of_exactly_two() {
 }
 
 #[test]
+fn a_line_that_can_map_nobody_counts_and_is_reported_by_its_place() {
+    let user = format!("arn:aws:iam::{ACCOUNT}:user/ana");
+    let node = role("node");
+    let cases = [
+        (&user, "ops:{{SessionName}}", "", Some("username")),
+        (&user, "{{SessionNameRaw}}", "", Some("username")),
+        (&user, "{{EC2PrivateDNSName}}", "", Some("username")),
+        (&user, "ana", "'node:{{EC2PrivateDNSName}}'", Some("groups")),
+        (&user, "{{AccountID}}:{{PrincipalName}}", "system:masters", None),
+        (&node, "ops:{{SessionName}}", "system:masters", None),
+        (&node, "system:node:{{EC2PrivateDNSName}}", "'node:{{EC2PrivateDNSName}}'", None),
+    ];
+    for (arn, username, group, lacking) in cases {
+        let line = format!("  username: '{username}'\n  groups: [{group}]");
+        let (part, key) = if *arn == user { ("mapUsers", "userarn") } else { ("mapRoles", "rolearn") };
+        let document = map_roles(&format!("- {key}: {arn}\n{line}")).replace("mapRoles", part);
+        let checked = AwsAuth::check(&document);
+        let [line] = checked.auth.lines.as_slice() else { panic!("{document}: {checked:?}") };
+        assert_eq!(line.lacks().is_some(), lacking.is_some(), "{document}");
+        let found: Vec<String> = lacking
+            .map(|key| match key {
+                "username" => format!("3:15 {part}[0].{key}"),
+                _ => format!("4:13 {part}[0].{key}"),
+            })
+            .into_iter()
+            .collect();
+        assert_eq!(places(&checked), found, "{document}");
+        assert!(lacking.is_none() || says(&checked, "maps nobody"), "{document}: {:?}", checked.findings);
+    }
+}
+
+#[test]
 fn an_account_is_twelve_digits_as_written() {
     let checked = AwsAuth::check(
         "mapAccounts: |\n  - \"111122223333\"\n  - 012345678901\n  - 12345678901\n  - x\n  - 111122223333\n",
