@@ -102,6 +102,20 @@ def test_an_aws_auth_that_would_lock_everybody_out_is_treated_like_a_bad_one(hub
     assert "system:masters" in cluster.log_in(ana)["groups"]
 
 
+def test_who_can_never_be_given_a_username_is_no_administrator(hub, guarded):
+    cluster, ana = guarded
+    why = hub.refused("entry", "update", cluster.id, ana.arn, "--username", "ops:{{SessionName}}", code=2)
+    assert "which a user never has" in why and ana.arn in why
+    masters = f"mapUsers: |\n  - userarn: {ana.arn}\n    username: ana\n    groups: [system:masters]\n"
+    assert cluster.push_aws_auth(masters).returncode == 0
+    hub.cli("entry", "delete", cluster.id, ana.arn)
+    for name in ("ops:{{SessionName}}", "{{EC2PrivateDNSName}}"):
+        done = cluster.push_aws_auth(masters.replace("username: ana", f"username: '{name}'"))
+        said = done.stdout + done.stderr
+        assert done.returncode == NO and "without an administrator" in said and "mapUsers[0].username" in said, said
+        assert cluster.log_in(ana)["username"] == "ana"
+
+
 def test_moving_to_entries_alone_counts_entries_alone(hub, guarded):
     cluster, ana = guarded
     masters = f"mapUsers: |\n  - userarn: {ana.arn}\n    username: ana\n    groups: [system:masters]\n"

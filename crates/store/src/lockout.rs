@@ -22,11 +22,11 @@ use crate::{
 /// The clusters that have a live administrator. Parameters: `$1` the moment, `$2` one cluster alone, or empty.
 ///
 /// Live is who could log in now. The source counts: a line of aws-auth where the mode reads it, an entry where the mode does,
-/// while it has the cluster administrator's policy, neither has ended, and nobody else has knocked under its ARN. Nothing blocks
-/// the principal or its account, in the cluster, all clusters of its account, or the hub. The account is registered with that authority and the cluster
-/// trusts it. A local user has an active key that is not blocked. A local role exists; who might assume it [`People`] finds
-/// out: it comes with its account and name, and with the account of the cluster. Of other authorities' principals nothing more
-/// is known.
+/// while it has the cluster administrator's policy, neither has ended, and nobody else has knocked under its ARN; where no
+/// username can be made for the principal, mapping writes no row. Nothing blocks the principal or its account, in the cluster,
+/// all clusters of its account, or the hub. The account is registered with that authority and the cluster trusts it. A local
+/// user has an active key that is not blocked. A local role exists; who might assume it [`People`] finds out: it comes with its
+/// account and name, and with the account of the cluster. Of other authorities' principals nothing more is known.
 const LIVE: &str = "\
 SELECT DISTINCT a.cluster, c.account,
 CASE WHEN a.authority = 'local' AND a.principal_kind = 'role' THEN a.account ELSE '' END,

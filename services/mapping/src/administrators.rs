@@ -1,8 +1,8 @@
 //! Who is an administrator by which source: the rows that the store's lockout guard counts. They are written in the
 //! transaction of whatever changes them.
 //!
-//! Whether such a principal could log in now (its keys, blocks on it, the account's trust, the mode) the store joins in
-//! itself, so none of that is asked here.
+//! Who can never be given a username is none. Whether such a principal could log in now (its keys, blocks on it, the account's
+//! trust, the mode) the store joins in itself, so none of that is asked here.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,12 @@ use lanyard_api::{
         AccessEntry, AccessScope, AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster,
         PolicyAssociation,
     },
+    template::{Placeholder, Template},
 };
 use lanyard_iam::{CanonicalArn, EntryPrincipal, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
 
-use crate::{key, resolution::counts_entries};
+use crate::{key, resolution::counts_entries, rules};
 
 /// Whether an association makes administrators.
 pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
@@ -30,6 +31,11 @@ pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
 /// may not exist, so that only an entry that means one principal counts; and none that waits to be pinned.
 fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Administrator> {
     if entry.pin_until.is_some() && entry.principal_id.is_none() {
+        return None;
+    }
+    // What has such a username is from before it was refused.
+    let username = Template::parse(&entry.username).ok()?;
+    if username.lacks(&rules::entry::kind(&entry.principal_arn)).is_some() {
         return None;
     }
     let canonical_arn = match &entry.principal_arn {
@@ -133,8 +139,19 @@ pub(crate) async fn in_force(tx: &mut Transaction, cluster: &Cluster) -> Result<
     Ok(newest.map(|version| AwsAuth::check(&version.content).auth).unwrap_or_default())
 }
 
+/// Whether somebody could be let in by a line. Nodes do not count: which machines there are the guard does not ask, and none
+/// of them gives a cluster back to its people.
+fn lets_somebody_in(line: &AwsAuthLine) -> bool {
+    let names_node =
+        |template: &Template| template.placeholders().any(|one| one == Placeholder::Ec2PrivateDnsName);
+    line.lacks().is_none() && !line.is_for_nodes() && !line.templates().any(names_node)
+}
+
 /// The row of a line; none for an account that the cluster does not trust, for nobody of it gets in.
 fn of_line(cluster: &Cluster, line: &AwsAuthLine) -> Option<Administrator> {
+    if !lets_somebody_in(line) {
+        return None;
+    }
     let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
     let authority: &Authority = &cluster
         .trusted_accounts

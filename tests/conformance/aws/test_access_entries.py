@@ -120,6 +120,8 @@ def test_each_rule_has_its_error(hub, eks, cluster):
         ({"username": "{{SessionName}}"}, "put a `:` before the session's name"),
         ({"username": "{{SessionNameRaw}}:x"}, "put a `:` before the session's name"),
         ({"username": "x:{{EC2PrivateDNSName}}"}, "names a node"),
+        ({"username": "dev:{{SessionName}}"}, "which a user never has"),
+        ({"username": "dev:{{SessionNameRaw}}"}, "which a user never has"),
         ({"type": "NONE"}, "type"),
         ({"tags": {}}, "tags: at least one has to be given"),
         ({"tags": {"AWS:x": "1"}}, "which is reserved"),
@@ -143,8 +145,8 @@ def test_each_rule_has_its_error(hub, eks, cluster):
                 eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, **members)
     entry = eks.describe_access_entry(clusterName=cluster, principalArn=ana.arn)["accessEntry"]
     assert (entry["username"], entry["kubernetesGroups"]) == (ana.arn, []), "nothing came of any of it"
-    changed = eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, username="dev:{{SessionName}}")
-    assert changed["accessEntry"]["username"] == "dev:{{SessionName}}"
+    changed = eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, username="dev:ana")
+    assert changed["accessEntry"]["username"] == "dev:ana"
 
 
 def test_each_type_of_node_has_its_names_and_no_others(hub, eks, cluster):

@@ -56,6 +56,8 @@ rules! {
     UsernameReserved = "reserved_username";
     /// A session's name needs a `:` somewhere before it.
     UsernameSession = "session_name_without_prefix";
+    /// A session's name is for roles: a user has none.
+    UsernameUser = "session_name_of_a_user";
     /// A placeholder that is for nodes.
     UsernameNode = "node_placeholder";
     /// A group that is no name.

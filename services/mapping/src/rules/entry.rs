@@ -191,8 +191,20 @@ pub(crate) fn default_groups(entry_type: EntryType) -> Vec<String> {
     if is_node_type(entry_type) { vec![NODES_GROUP.to_owned()] } else { Vec::new() }
 }
 
-/// A username of one's own choice.
-pub(crate) fn username(text: &str) -> Result<Template, Broken> {
+/// Of which kind whoever it means is.
+pub(crate) fn kind(principal: &EntryPrincipal) -> PrincipalKind {
+    let (path, name) = (String::new(), String::new());
+    match principal {
+        EntryPrincipal::One(arn) => arn.kind.clone(),
+        EntryPrincipal::Pattern(pattern) if pattern.kind == PatternKind::User => {
+            PrincipalKind::User { path, name }
+        }
+        EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => PrincipalKind::Role { path, name },
+    }
+}
+
+/// A username of one's own choice. What its principal has nothing for would let nobody in, and lock out an administrator.
+pub(crate) fn username(text: &str, principal: &EntryPrincipal) -> Result<Template, Broken> {
     let broken = |rule, message: String| Err(Broken::new("username", rule, message));
     let template = match Template::parse(text) {
         Ok(template) => template,
@@ -216,6 +228,15 @@ pub(crate) fn username(text: &str) -> Result<Template, Broken> {
             shown(text)
         );
         return broken(Rule::UsernameSession, message);
+    }
+    if let Some(placeholder) = template.lacks(&kind(principal)) {
+        let message = format!(
+            "`{}` holds {{{{{}}}}}, which a user never has, so that `{principal}` could not log in: take it out, or make the \
+             entry for a role",
+            shown(text),
+            placeholder.name()
+        );
+        return broken(Rule::UsernameUser, message);
     }
     Ok(template)
 }

@@ -74,6 +74,10 @@ pub(crate) async fn each_rule_refuses_with_its_own_code<C: Calls, R: Resolve>(be
         ..base()
     };
     let username = |name: &str| CreateAccessEntry { username: Some(name.to_owned()), ..base() };
+    let of_session = |principal: &str| CreateAccessEntry {
+        username: Some(String::from("ops:{{SessionName}}")),
+        ..at(principal)
+    };
     let refused = [
         (at("x"), "invalid_principal"),
         (at(&of(OWN, "assumed-role/ops/ana")), "invalid_principal"),
@@ -86,6 +90,8 @@ pub(crate) async fn each_rule_refuses_with_its_own_code<C: Calls, R: Resolve>(be
         (username("{{SessionName}}"), "session_name_without_prefix"),
         (username("x:{{EC2PrivateDNSName}}"), "node_placeholder"),
         (username("{{Nope}}"), "invalid_username"),
+        (of_session(&of(OWN, "user/zoe")), "session_name_of_a_user"),
+        (of_session(&of(OWN, "user/z*")), "session_name_of_a_user"),
         (groups(&["system:masters"]), "reserved_group"),
         (groups(&["a", "b", "c", "d"]), "invalid_group"),
         (groups(&["{{SessionName}}"]), "invalid_group"),

@@ -4,8 +4,8 @@ use lanyard_api::{
     Authority, CallError, HubId, Mutation, Scope, TrustedAccount,
     authn::accounts::{InlinePolicy, PolicyOwner},
     mapping::{
-        AccessScope, AuthenticationMode, AwsAuthStatus, BlockTarget, Cluster, CreateCluster, Resolve,
-        UpdateCluster,
+        AccessEntry, AccessScope, AuthenticationMode, AwsAuthStatus, BlockTarget, Cluster, CreateCluster,
+        Resolve, UpdateAccessEntry, UpdateCluster,
     },
     methods::MANAGED,
 };
@@ -121,7 +121,7 @@ pub(crate) async fn immunity_56_no_mutation_takes_the_last_administrator<C: Call
         .associate_policy(by(admin()), outside, CLUSTER_ADMIN.to_owned(), AccessScope::Cluster, None)
         .await
         .unwrap();
-    let pinning = lanyard_api::mapping::UpdateAccessEntry {
+    let pinning = UpdateAccessEntry {
         pin_until: Some(NOON + time::Duration::HOUR),
         ..change(&foreign, &of(AWS, "role/admin"))
     };
@@ -134,7 +134,7 @@ pub(crate) async fn immunity_56_no_mutation_takes_the_last_administrator<C: Call
     // Refused writes left nothing, and the rest goes on.
     assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, creator);
     assert_eq!(bench.name_of(&mapped, &identity(&zoe, "AIDAZOE")).await, "zoe");
-    let renamed = lanyard_api::mapping::UpdateAccessEntry {
+    let renamed = UpdateAccessEntry {
         username: Some(String::from("chief")),
         ends_at: Some(Some(NOON + time::Duration::HOUR)),
         ..change(&cluster, &creator)
@@ -178,6 +178,64 @@ pub(crate) async fn immunity_56_an_aws_auth_without_administrators_is_kept_out_o
     bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), line).await.unwrap();
     bench.calls.delete_entry(by(admin()), entry).await.unwrap();
     assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, "zoe");
+}
+
+pub(crate) async fn immunity_56_who_can_never_be_given_a_username_is_no_administrator<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let (creator, zoe) = (of(OWN, "user/admin"), of(OWN, "user/zoe"));
+    let cluster = by_entry(&bench, "entry").await;
+    let named = |principal: &str, username: &str| UpdateAccessEntry {
+        username: Some(username.to_owned()),
+        ..change(&cluster, principal)
+    };
+    let templated = bench.calls.update_entry(by(admin()), named(&creator, "ops:{{SessionName}}")).await;
+    assert_eq!(code_of(templated), "session_name_of_a_user");
+    // One of before that was refused.
+    let made = bench.entry(&cluster, &zoe).await.value.entry;
+    bench.write(&AccessEntry { username: String::from("ops:{{SessionName}}"), ..made }).await;
+    let whole = AccessScope::Cluster;
+    let entry_of_zoe = entry_ref(&cluster, &zoe);
+    bench
+        .calls
+        .associate_policy(by(admin()), entry_of_zoe, CLUSTER_ADMIN.to_owned(), whole, None)
+        .await
+        .unwrap();
+    assert_eq!(bench.name_of(&cluster, &identity(&zoe, "AIDAZOE")).await, "template_refused");
+    let delete = async || bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &creator)).await;
+    assert_eq!(code_of(delete().await), "lockout");
+    bench.calls.update_entry(by(admin()), named(&zoe, "ops:zoe")).await.unwrap();
+    delete().await.unwrap();
+
+    let mapped = by_aws_auth(&bench, "mapped").await;
+    let push = async |content: String| {
+        bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), content).await.unwrap().value
+    };
+    for username in ["ops:{{SessionName}}", "{{SessionNameRaw}}", "{{EC2PrivateDNSName}}"] {
+        let content = map("ops", "ops").replace("username: zoe", &format!("username: '{username}'"));
+        let pushed = push(content).await;
+        assert_eq!(pushed.status, AwsAuthStatus::Rejected, "{username}");
+        let [line, lockout] = pushed.findings.as_slice() else { panic!("{:?}", pushed.findings) };
+        assert_eq!((line.fatal, line.path.as_str()), (false, "mapUsers[0].username"));
+        assert!(lockout.fatal && lockout.message.contains("without an administrator"), "{lockout:?}");
+        assert_eq!(bench.name_of(&mapped, &identity(&zoe, "AIDAZOE")).await, "zoe");
+    }
+    // A role may have either; but its nodes are nobody who would give the cluster back.
+    let of_role = |username: &str| {
+        format!(
+            "mapRoles: |\n  - rolearn: arn:aws:iam::{AWS}:role/admin\n    username: '{username}'\n    groups: [system:nodes, \
+             system:masters]\n"
+        )
+    };
+    for nodes in
+        ["system:node:{{EC2PrivateDNSName}}", "system:node:{{SessionName}}", "x:{{EC2PrivateDNSName}}"]
+    {
+        assert_eq!(push(of_role(nodes)).await.status, AwsAuthStatus::Rejected, "{nodes}");
+    }
+    assert_eq!(push(of_role("ops:{{SessionName}}")).await.status, AwsAuthStatus::Accepted);
 }
 
 pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(

@@ -33,7 +33,7 @@ impl Mapping {
             None => rule::default_username(entry_type, &principal),
             Some(text) => {
                 rule::custom_badge(entry_type, "username")?;
-                rule::username(text)?.as_str().to_owned()
+                rule::username(text, &principal)?.as_str().to_owned()
             }
         };
         let groups = if asked.groups.is_empty() {
@@ -142,7 +142,7 @@ impl Mapping {
                 rule::default_username(before.entry_type, &before.principal_arn)
             } else {
                 rule::custom_badge(before.entry_type, "username")?;
-                rule::username(username)?.as_str().to_owned()
+                rule::username(username, &before.principal_arn)?.as_str().to_owned()
             };
         }
         if let Some(groups) = &change.groups {

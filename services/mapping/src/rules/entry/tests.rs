@@ -208,8 +208,35 @@ fn immunity_09_a_username_leaves_no_beginning_to_the_caller() {
         ("ana\n", Some(Rule::UsernameInvalid)),
     ];
     for (text, broken) in cases {
-        assert_eq!(rule(username(text)), broken, "{text}");
+        assert_eq!(rule(username(text, &named(ROLE))), broken, "{text}");
     }
+}
+
+#[test]
+fn a_username_holds_nothing_that_its_principal_never_has() {
+    let (user, users) = ("arn:aws:iam::111122223333:user/ana", "arn:aws:iam::111122223333:user/dev-*");
+    let (roles, set) =
+        ("arn:aws:iam::111122223333:role/dev-*", "arn:aws:sso::111122223333:permission-set/Dev");
+    let cases = [
+        (user, "ops:{{SessionName}}", Some(Rule::UsernameUser)),
+        (user, "ops:{{PrincipalName}}:{{SessionNameRaw}}", Some(Rule::UsernameUser)),
+        (user, "{{SessionName}}", Some(Rule::UsernameSession)),
+        (user, "x:{{EC2PrivateDNSName}}", Some(Rule::UsernameNode)),
+        (user, "{{AccountID}}:{{PrincipalName}}:{{AccessKeyID}}", None),
+        (users, "ops:{{SessionName}}", Some(Rule::UsernameUser)),
+        (users, "ops:{{PrincipalName}}", None),
+        (ROLE, "ops:{{SessionName}}", None),
+        (roles, "ops:{{PrincipalName}}:{{SessionName}}", None),
+        (set, "ops:{{SessionNameRaw}}", None),
+    ];
+    for (principal, text, broken) in cases {
+        assert_eq!(rule(username(text, &named(principal))), broken, "{principal} {text}");
+    }
+    let message = username("ops:{{SessionName}}", &named(user)).unwrap_err().message;
+    assert!(
+        message.contains("{{SessionName}}, which a user never has") && message.contains(user),
+        "{message}"
+    );
 }
 
 #[test]
@@ -278,7 +305,7 @@ proptest! {
     #[test]
     fn no_text_makes_a_rule_panic(text in "\\PC{0,80}") {
         let _ = principal(&text);
-        let _ = username(&text);
+        let _ = username(&text, &named(ROLE));
         let _ = groups(std::slice::from_ref(&text), 1);
         let _ = tags(&BTreeMap::from([(text.clone(), text.clone())]));
         let _ = principal_id(&text, &named(ROLE));
