@@ -4,19 +4,19 @@
 //! Who can never be given a username is none. Whether such a principal could log in now (its keys, blocks on it, the account's
 //! trust, the mode) the store joins in itself, so none of that is asked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use lanyard_api::{
     Authority, Scope,
     access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
-    aws_auth::{AwsAuth, AwsAuthLine},
+    aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster,
         PolicyAssociation,
     },
     template::{Placeholder, Template},
 };
-use lanyard_iam::{CanonicalArn, EntryPrincipal, PrincipalArn};
+use lanyard_iam::{CanonicalArn, EntryPrincipal, FoldedArn, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
 
 use crate::{key, resolution::counts_entries, rules};
@@ -97,7 +97,16 @@ pub(crate) async fn sync_aws_auth(
                 entry.authority == row.authority && entry.principal_arn.means(row.canonical_arn.as_str())
             })
         };
-        for line in auth.lines.iter().filter(|line| line.gives_masters()) {
+        let by_role: HashSet<FoldedArn> = auth
+            .lines
+            .iter()
+            .filter(|line| line.part == AwsAuthPart::MapRoles)
+            .map(AwsAuthLine::key)
+            .collect();
+        // Roles go before users, whichever of the two an ARN is of.
+        let counts =
+            |line: &AwsAuthLine| line.part == AwsAuthPart::MapRoles || !by_role.contains(&line.key());
+        for line in auth.lines.iter().filter(|line| line.gives_masters() && counts(line)) {
             if let Some(row) = of_line(cluster, line)
                 && !taken.contains(&key::principal_owned(&row.authority, row.canonical_arn.as_str()))
                 && !is_meant(&row)

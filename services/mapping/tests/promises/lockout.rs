@@ -152,7 +152,10 @@ pub(crate) async fn immunity_56_an_aws_auth_without_administrators_is_kept_out_o
     let cluster = by_aws_auth(&bench, "mapped").await;
     let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
     let dead = map("ops", "ops").replace("user/zoe", "user/nobody");
-    for without in [String::from("data: {}"), dead, map("ops", "ops").replace("system:masters", "devs")] {
+    let by_role = map("ops", "ops").replace("role/ops", "user/zoe");
+    for without in
+        [String::from("data: {}"), dead, by_role, map("ops", "ops").replace("system:masters", "devs")]
+    {
         let pushed = bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), without).await.unwrap().value;
         assert_eq!(pushed.status, AwsAuthStatus::Rejected);
         let fatal = pushed.findings.iter().find(|finding| finding.fatal).unwrap();
