@@ -19,7 +19,10 @@ use lanyard_api::{
 use lanyard_iam::{CanonicalArn, EntryPrincipal, FoldedArn, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
 
-use crate::{key, resolution::counts_entries, rules};
+use crate::{
+    key,
+    resolution::{can_be_named, counts_entries},
+};
 
 /// Whether an association makes administrators.
 pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
@@ -33,11 +36,6 @@ fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Admi
     if entry.pin_until.is_some() && entry.principal_id.is_none() {
         return None;
     }
-    // What has such a username is from before it was refused.
-    let username = Template::parse(&entry.username).ok()?;
-    if username.lacks(&rules::entry::kind(&entry.principal_arn)).is_some() {
-        return None;
-    }
     let canonical_arn = match &entry.principal_arn {
         EntryPrincipal::One(arn) => key::known_as(arn),
         EntryPrincipal::PermissionSet(set) if set.suffix().is_some() => {
@@ -45,6 +43,10 @@ fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Admi
         }
         EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => return None,
     };
+    let username = Template::parse(&entry.username).ok()?;
+    if !can_be_named(&username, &PrincipalArn::parse(canonical_arn.as_str()).ok()?) {
+        return None;
+    }
     let ends_at = match (entry.ends_at, association.ends_at) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -148,20 +150,23 @@ pub(crate) async fn in_force(tx: &mut Transaction, cluster: &Cluster) -> Result<
     Ok(newest.map(|version| AwsAuth::check(&version.content).auth).unwrap_or_default())
 }
 
-/// Whether somebody could be let in by a line. Nodes do not count: which machines there are the guard does not ask, and none
-/// of them gives a cluster back to its people.
-fn lets_somebody_in(line: &AwsAuthLine) -> bool {
+/// Whether a line's principal could be let in by it. Nodes do not count: which machines there are the guard does not ask,
+/// and none of them gives a cluster back to its people.
+fn lets_in(principal: &PrincipalArn, line: &AwsAuthLine) -> bool {
     let names_node =
         |template: &Template| template.placeholders().any(|one| one == Placeholder::Ec2PrivateDnsName);
-    line.lacks().is_none() && !line.is_for_nodes() && !line.templates().any(names_node)
+    can_be_named(&line.username, principal)
+        && line.lacks().is_none()
+        && !line.is_for_nodes()
+        && !line.templates().any(names_node)
 }
 
 /// The row of a line; none for an account that the cluster does not trust, for nobody of it gets in.
 fn of_line(cluster: &Cluster, line: &AwsAuthLine) -> Option<Administrator> {
-    if !lets_somebody_in(line) {
+    let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
+    if !lets_in(&principal, line) {
         return None;
     }
-    let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
     let authority: &Authority = &cluster
         .trusted_accounts
         .iter()

@@ -391,6 +391,33 @@ fn is_own_arn(name: &str, knock: &Knock<'_>) -> bool {
     own_session && key::known_as(&arn).as_str().eq_ignore_ascii_case(knock.canonical.as_str())
 }
 
+/// Whether a username can ever be a name of this principal's, as far as the two alone tell: it has a value for each
+/// placeholder, and what comes of them is neither reserved nor in the form of another's ARN.
+pub(crate) fn can_be_named(username: &Template, principal: &PrincipalArn) -> bool {
+    /// Whatever the session and its key are called.
+    const SESSION: &str = "session";
+    const KEY: &str = "LKIAANYANYANYANYANYA";
+    if username.lacks(&principal.kind).is_some() {
+        return false;
+    }
+    let canonical = key::known_as(principal);
+    let name = username.expand(|placeholder| match placeholder {
+        Placeholder::AccountId => Ok(principal.account.as_str()),
+        Placeholder::AccessKeyId => Ok(KEY),
+        Placeholder::PrincipalName => principal_name(canonical.as_str()).ok_or(()),
+        Placeholder::SessionName | Placeholder::SessionNameRaw | Placeholder::Ec2PrivateDnsName => {
+            Ok(SESSION)
+        }
+    });
+    let Ok(name) = name else { return false };
+    let knock = Knock {
+        session_name: Some(SESSION),
+        ..Knock::supposed(&Authority::Local, principal, &canonical, None)
+    };
+    let is_anothers_arn = name.starts_with("arn:") && !is_own_arn(&name, &knock);
+    username.is_literal() || (reserved_prefix(&name).is_none() && !is_anothers_arn)
+}
+
 /// Whether access entries count.
 pub(crate) fn counts_entries(mode: AuthenticationMode) -> bool {
     mode != AuthenticationMode::ConfigMap

@@ -318,6 +318,32 @@ fn immunity_09_what_a_template_becomes_is_never_a_reserved_name() {
     );
 }
 
+#[test]
+fn who_can_be_named_by_a_template_is_told_without_a_knock() {
+    let user = "arn:aws:iam::111122223333:user/team/ana";
+    let cases = [
+        (user, "ana", true),
+        (user, ROLE, true),
+        (user, "ops:{{SessionName}}", false),
+        (user, "arn:aws:iam::111122223333:user/team/{{PrincipalName}}", true),
+        (user, "arn:aws:iam::111122223333:user/{{PrincipalName}}", false),
+        (user, "arn:aws:iam::{{AccountID}}:role/dev", false),
+        (user, "{{PrincipalName}}:x", true),
+        (ROLE, "ops:{{SessionName}}", true),
+        (ROLE, "system:{{SessionName}}", false),
+        (ROLE, "arn:aws:sts::111122223333:assumed-role/dev/{{SessionName}}", true),
+        (ROLE, "arn:aws:sts::111122223333:assumed-role/admin/{{SessionName}}", false),
+        (ROLE, "arn:{{SessionName}}", false),
+    ];
+    for (principal, username, named) in cases {
+        let template = Template::parse(username).unwrap();
+        assert_eq!(can_be_named(&template, &principal.parse().unwrap()), named, "{principal} {username}");
+        let arn = if principal == ROLE { SESSION } else { principal };
+        let found = Who::new(arn, "X").at(BOTH, &snapshot(vec![entry(principal, None, username)], "", &[]));
+        assert_eq!(found.is_ok(), named, "{principal} {username}");
+    }
+}
+
 fn node(instance: &str, name: &str, role: &str, key: Option<&str>) -> Node {
     Node {
         cluster: ClusterUid(uuid::Uuid::nil()),

@@ -197,6 +197,10 @@ pub(crate) async fn immunity_56_who_can_never_be_given_a_username_is_no_administ
     };
     let templated = bench.calls.update_entry(by(admin()), named(&creator, "ops:{{SessionName}}")).await;
     assert_eq!(code_of(templated), "session_name_of_a_user");
+    for posing in ["arn:aws:iam::{{AccountID}}:user/zoe", "arn:{{PrincipalName}}"] {
+        let refused = bench.calls.update_entry(by(admin()), named(&creator, posing)).await;
+        assert_eq!(code_of(refused), "lockout", "{posing}");
+    }
     // One of before that was refused.
     let made = bench.entry(&cluster, &zoe).await.value.entry;
     bench.write(&AccessEntry { username: String::from("ops:{{SessionName}}"), ..made }).await;
