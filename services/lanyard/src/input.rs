@@ -35,7 +35,7 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// Reads it whole.
+    /// Reads it whole, without the byte order mark that some editors put in front.
     ///
     /// # Errors
     /// [`Failure::Usage`] names what cannot be read and why.
@@ -100,7 +100,12 @@ fn bounded(from: impl Read, name: &str) -> Result<String, Failure> {
             "{name} is longer than {FILE_BYTES_MAX} bytes: give it in parts"
         )));
     }
-    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{name} is not UTF-8: save it as UTF-8")))
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("{name} is not UTF-8: save it as UTF-8")))?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }
 
 /// `KEY=VALUE`, where the value may hold `=`.
@@ -168,6 +173,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let is_folder = Source::File(folder.path().to_owned()).read().unwrap_err().to_string();
         assert!(is_folder.ends_with("give a file in it"), "{is_folder}");
+    }
+
+    #[test]
+    fn one_byte_order_mark_in_front_is_no_part_of_a_text() {
+        for (bytes, text) in [
+            ("\u{feff}a\u{feff}", "a\u{feff}"),
+            ("\u{feff}\u{feff}a", "\u{feff}a"),
+            ("\u{feff}", ""),
+            ("a", "a"),
+        ] {
+            assert_eq!(bounded(bytes.as_bytes(), "x").unwrap(), text, "{bytes:?}");
+        }
     }
 
     #[test]

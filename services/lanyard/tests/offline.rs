@@ -187,6 +187,26 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_of_a_file_changes_nothing() {
+    let home = Home::new();
+    let token = home.run(&["token", "--cluster-name", "dev", "--raw"], "", &KEY).out;
+    let token = home.file("token", &format!("\u{feff}{token}"));
+    let words = ["token", "inspect", &token, "--cluster", "dev"];
+    let said = home.run(&words, "", &KEY);
+    assert_eq!(said.code, YES, "{}{}", said.out, said.err);
+    let objects = home.file("rbac.yaml", &format!("\u{feff}{RBAC}"));
+    for review in [
+        r#"{"user":"ana","groups":["devs"],"resourceAttributes":{"verb":"get","resource":"pods","namespace":"team-a"}}"#,
+        "user: ana\ngroups: [devs]\nresourceAttributes: {verb: get, resource: pods, namespace: team-a}\n",
+    ] {
+        let reviews = home.file("reviews", &format!("\u{feff}{review}"));
+        let said =
+            home.run(&["rbac", "check", "-f", &objects, "--reviews", &reviews, "--all-allowed"], "", &[]);
+        assert_eq!(said.code, YES, "{review}: {}{}", said.out, said.err);
+    }
+}
+
+#[test]
 fn reviews_are_decided_in_order_a_line_each() {
     let home = Home::new();
     let objects = home.file("rbac.yaml", RBAC);
