@@ -2,7 +2,8 @@
 //!
 //! Real ConfigMaps are written by hand, so reading is in two degrees. What makes the whole unreadable (YAML that does not
 //! parse, a part that is no list) is *fatal*: such a version must not replace the one in force, or one typo locks everyone
-//! out. What is wrong with one line costs that line alone, and is reported with its place in the document as pushed.
+//! out. What is wrong with one line costs that line alone, and is reported with its place in the document as pushed: it is
+//! *left out*, or *kept* where it counts all the same.
 //!
 //! One part that cannot be read is fatal to those beside it too. To take these without it would lock out whom it maps, and to
 //! take them beside the same part of the version before would make a map that nobody has written: somebody who was moved from
@@ -22,7 +23,7 @@ use std::fmt;
 use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, PrincipalArn, shown};
 
 use crate::{
-    mapping::AwsAuthFinding,
+    mapping::{AwsAuthEffect, AwsAuthFinding},
     template::{Placeholder, Template},
 };
 
@@ -183,7 +184,7 @@ impl Checked {
     /// Whether the version is bad as a whole.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        self.findings.iter().any(|finding| finding.fatal)
+        self.findings.iter().any(AwsAuthFinding::is_fatal)
     }
 }
 
@@ -192,7 +193,7 @@ impl AwsAuth {
     #[must_use]
     pub fn check(content: &str) -> Checked {
         let mut findings = Findings::default();
-        let mut auth = AwsAuth::default();
+        let mut auth = Self::default();
         if content.len() > CONTENT_BYTES_MAX {
             let message =
                 format!("the document has {} bytes, a ConfigMap holds {CONTENT_BYTES_MAX}", content.len());
@@ -203,8 +204,8 @@ impl AwsAuth {
             }
         }
         let findings = findings.finish();
-        let fatal = findings.iter().any(|finding| finding.fatal);
-        Checked { auth: if fatal { AwsAuth::default() } else { auth }, findings }
+        let fatal = findings.iter().any(AwsAuthFinding::is_fatal);
+        Checked { auth: if fatal { Self::default() } else { auth }, findings }
     }
 }
 
@@ -213,34 +214,43 @@ impl AwsAuth {
 struct Findings {
     list: Vec<AwsAuthFinding>,
     more: usize,
+    /// Whether one of those leaves something out.
+    more_is_left_out: bool,
 }
 
 impl Findings {
-    /// A fault of a part: the rest counts.
+    /// A fault of a part, which is left out: the rest counts.
     fn minor(&mut self, at: Option<tree::Position>, path: impl Into<String>, message: impl Into<String>) {
-        self.push(false, at, path.into(), message.into());
+        self.push(AwsAuthEffect::LeftOut, at, path.into(), message.into());
+    }
+
+    /// What looks wrong and counts all the same.
+    fn kept(&mut self, at: Option<tree::Position>, path: impl Into<String>, message: impl Into<String>) {
+        self.push(AwsAuthEffect::Kept, at, path.into(), message.into());
     }
 
     /// A fault of the whole.
     fn fatal(&mut self, at: Option<tree::Position>, path: impl Into<String>, message: impl Into<String>) {
-        self.push(true, at, path.into(), message.into());
+        self.push(AwsAuthEffect::Fatal, at, path.into(), message.into());
     }
 
-    fn push(&mut self, fatal: bool, at: Option<tree::Position>, path: String, message: String) {
-        if self.list.len() >= FINDINGS_MAX && !fatal {
+    fn push(&mut self, effect: AwsAuthEffect, at: Option<tree::Position>, path: String, message: String) {
+        if self.list.len() >= FINDINGS_MAX && effect != AwsAuthEffect::Fatal {
             self.more += 1;
+            self.more_is_left_out |= effect == AwsAuthEffect::LeftOut;
             return;
         }
         let at = at.unwrap_or(tree::Position { line: 0, column: 0 });
         let message = on_one_line(message);
-        self.list.push(AwsAuthFinding { fatal, line: at.line, column: at.column, path, message });
+        self.list.push(AwsAuthFinding { effect, line: at.line, column: at.column, path, message });
     }
 
     fn finish(mut self) -> Vec<AwsAuthFinding> {
         self.list.sort_by_key(|finding| (finding.line, finding.column));
         if self.more > 0 {
             let message = format!("{} more findings are not shown", self.more);
-            self.list.push(AwsAuthFinding { fatal: false, line: 0, column: 0, path: String::new(), message });
+            let effect = if self.more_is_left_out { AwsAuthEffect::LeftOut } else { AwsAuthEffect::Kept };
+            self.list.push(AwsAuthFinding { effect, line: 0, column: 0, path: String::new(), message });
         }
         self.list
     }

@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use block_index::{BlockIndex, Someone};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
-    AGENT_ADDRESS_TAG, AUDIENCE_DEFAULT, AgentAddress, AuthenticationMode, AuthorizerMode, AwsAuthFinding,
-    AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster,
-    DIRECTORY_HEARD_WITHIN, DIRECTORY_SILENCE_MAX, DirectoryEntry, Node, REVISIONS_HEARD_WITHIN,
-    REVISIONS_SILENCE_MAX, RevisionReport, RevisionReports, SpokeCredential, SpokeCredentialKind,
-    TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
+    AGENT_ADDRESS_TAG, AUDIENCE_DEFAULT, AgentAddress, AuthenticationMode, AuthorizerMode, AwsAuthEffect,
+    AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster, ClusterDirectory, Clusters,
+    CreateCluster, DIRECTORY_HEARD_WITHIN, DIRECTORY_SILENCE_MAX, DirectoryEntry, Node,
+    REVISIONS_HEARD_WITHIN, REVISIONS_SILENCE_MAX, RevisionReport, RevisionReports, SpokeCredential,
+    SpokeCredentialKind, TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,

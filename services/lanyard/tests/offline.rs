@@ -177,13 +177,31 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
     let good = "mapUsers: |\n  - userarn: arn:aws:iam::111122223333:user/ana\n    username: ana\n    groups: [devs]\n";
     let minor = format!("{good}  - username: nobody\n");
     let fatal = "mapRoles: |\n  - rolearn: [\n";
-    for (text, code, strict) in [(good, YES, YES), (minor.as_str(), YES, NO), (fatal, NO, NO)] {
+    let nameless = good.replace("    username: ana\n", "");
+    for (text, code, strict) in
+        [(good, YES, YES), (minor.as_str(), YES, NO), (nameless.as_str(), YES, NO), (fatal, NO, NO)]
+    {
         assert_eq!(home.run(&["aws-auth", "check", "-"], text, &[]).code, code, "{text}");
         assert_eq!(home.run(&["aws-auth", "check", "--strict", "-"], text, &[]).code, strict, "{text}");
     }
     let path = home.file("aws-auth.yaml", &minor);
     insta::assert_snapshot!(home.run(&["aws-auth", "check", &path], "", &[]).out);
     insta::assert_snapshot!(home.run(&["aws-auth", "check", "-", "--output", "json"], fatal, &[]).out);
+    for (text, word, verdict) in [
+        (good, "", "accepted, nothing is wrong with it"),
+        (minor.as_str(), "left out: line 5,", "accepted, without what is left out above"),
+        (nameless.as_str(), "kept, but: line 2,", "accepted, and all of it counts: see what is said above"),
+        ("data: {}", "nothing is wrong", "it maps nobody: nobody would get in by it"),
+    ] {
+        let said = home.run(&["aws-auth", "check", "-"], text, &[]).out;
+        assert!(said.contains(word) && said.trim_end().ends_with(verdict), "{text}: {said}");
+    }
+    for (text, effect) in [(minor.as_str(), "left_out"), (nameless.as_str(), "kept")] {
+        let said = home.run(&["aws-auth", "check", "-", "--output", "json"], text, &[]).out;
+        let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(json["findings"][0]["effect"], effect, "{said}");
+        assert_eq!(json["findings"][0]["fatal"], false, "{said}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub fn aws_auth(input: &[u8]) -> bool {
     // YAML takes a carriage return alone for a line break, too.
     let places = text.bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64 + 1;
     // One more says how many more there are.
-    let minor = checked.findings.iter().filter(|finding| !finding.fatal).count();
+    let minor = checked.findings.iter().filter(|finding| !finding.is_fatal()).count();
     assert!(minor <= FINDINGS_MAX + 1, "{minor} findings");
     checked.findings.iter().for_each(|finding| is_in_place(finding, places));
     if checked.is_fatal() {

@@ -50,7 +50,7 @@ pub(super) fn parts(content: &str, findings: &mut Findings) -> Option<Vec<(AwsAu
         if nothing_known {
             findings.fatal(Some(at), shown(name), message);
         } else {
-            findings.minor(Some(at), shown(name), message);
+            findings.kept(Some(at), shown(name), message);
         }
     }
     parts.sort_by_key(|(part, _)| *part);

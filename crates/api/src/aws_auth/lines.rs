@@ -93,12 +93,16 @@ impl Reader<'_> {
         self.findings.minor(Some(self.places.outside(at)), path, message);
     }
 
+    fn kept(&mut self, at: Position, path: String, message: impl Into<String>) {
+        self.findings.kept(Some(self.places.outside(at)), path, message);
+    }
+
     fn account(&mut self, index: usize, item: &Node) {
         let path = format!("{}[{index}]", self.part);
         let text = item.text().unwrap_or_default();
         match AccountId::parse(text) {
             Ok(account) if self.auth.accounts.iter().any(|known| known.account == account) => {
-                self.minor(item.at, path, format!("the account `{account}` stands here twice"));
+                self.kept(item.at, path, format!("the account `{account}` stands here twice"));
             }
             Ok(account) => {
                 let line = self.places.outside(item.at).line;
@@ -146,7 +150,7 @@ impl Reader<'_> {
             placeholder.name(),
             line.arn
         );
-        self.minor(node.map_or(item.at, |node| node.at), format!("{path}.{key}"), message);
+        self.kept(node.map_or(item.at, |node| node.at), format!("{path}.{key}"), message);
     }
 
     fn members<'n>(&mut self, path: &str, item: &'n Node) -> Option<Members<'n>> {
@@ -169,12 +173,12 @@ impl Reader<'_> {
                 "sso" => &mut members.sso,
                 "userid" => {
                     let message = "userid is not used: a ConfigMap's lines match by ARN; use an access entry to bind an id";
-                    self.minor(key.at, format!("{path}.userid"), message);
+                    self.kept(key.at, format!("{path}.userid"), message);
                     continue;
                 }
                 _ => {
                     let message = format!("the key `{}` is not read here", shown(&name));
-                    self.minor(key.at, format!("{path}.{}", shown(&name)), message);
+                    self.kept(key.at, format!("{path}.{}", shown(&name)), message);
                     continue;
                 }
             };
@@ -275,7 +279,7 @@ impl Reader<'_> {
             Ok(group) => {
                 if text.contains(" - ") {
                     let message = format!("`{}` is one group: put each on a line of its own", shown(text));
-                    self.minor(item.at, path, message);
+                    self.kept(item.at, path, message);
                 }
                 return Some(group);
             }
@@ -296,7 +300,7 @@ impl Reader<'_> {
         let at = node.map_or(entry, |node| node.at);
         let written = node.and_then(|node| node.text()).unwrap_or_default();
         let text = if written.is_empty() {
-            self.minor(at, path.clone(), format!("the entry has no username: `{arn}` is used"));
+            self.kept(at, path.clone(), format!("the entry has no username: `{arn}` is used"));
             arn.as_str()
         } else {
             written

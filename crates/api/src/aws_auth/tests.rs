@@ -17,7 +17,11 @@ fn map_roles(list: &str) -> String {
 /// `line:column path` of each finding, `!` before fatal ones.
 fn places(checked: &Checked) -> Vec<String> {
     let mark = |fatal| if fatal { "!" } else { "" };
-    checked.findings.iter().map(|f| format!("{}{}:{} {}", mark(f.fatal), f.line, f.column, f.path)).collect()
+    checked
+        .findings
+        .iter()
+        .map(|f| format!("{}{}:{} {}", mark(f.is_fatal()), f.line, f.column, f.path))
+        .collect()
 }
 
 fn says(checked: &Checked, text: &str) -> bool {
@@ -93,6 +97,49 @@ fn an_empty_map_may_be_pushed_by_name() {
         let checked = AwsAuth::check(document);
         assert_eq!((checked.findings.len(), checked.auth), (0, AwsAuth::default()), "{document}");
     }
+}
+
+#[test]
+fn a_finding_says_whether_what_it_names_counts() {
+    let arn = role("x");
+    let (kept, left_out) = (AwsAuthEffect::Kept, AwsAuthEffect::LeftOut);
+    for (list, effect) in [
+        (format!("- rolearn: {arn}"), kept),
+        (format!("- rolearn: {arn}\n  username: x\n  userid: AROAX"), kept),
+        (format!("- rolearn: {arn}\n  username: x\n  team: y"), kept),
+        (format!("- rolearn: {arn}\n  username: x\n  groups: [a - b]"), kept),
+        (format!("- rolearn: {arn}\n  username: x\n  groups: a"), left_out),
+        (format!("- rolearn: {arn}\n  username: x\n  groups: ['lanyard:x']"), left_out),
+        (format!("- rolearn: {arn}\n  username: system:x"), left_out),
+        (format!("- rolearn: {arn}\n  username: x\n- rolearn: {arn}\n  username: y"), left_out),
+        (format!("- rolearn: {}\n  username: x", role("team/x")), left_out),
+    ] {
+        let checked = AwsAuth::check(&map_roles(&list));
+        let effects: Vec<AwsAuthEffect> = checked.findings.iter().map(|finding| finding.effect).collect();
+        assert_eq!(effects, [effect], "{list}: {:?}", checked.findings);
+    }
+}
+
+#[test]
+fn a_finding_of_before_there_were_three_effects_is_read() {
+    for (fatal, effect) in [(true, AwsAuthEffect::Fatal), (false, AwsAuthEffect::LeftOut)] {
+        let old = serde_json::json!({"fatal": fatal, "line": 1, "column": 2, "path": "p", "message": "m"});
+        let finding: AwsAuthFinding = serde_json::from_value(old).unwrap();
+        assert_eq!(finding.effect, effect);
+    }
+    let kept = AwsAuthFinding {
+        effect: AwsAuthEffect::Kept,
+        line: 1,
+        column: 2,
+        path: "p".to_owned(),
+        message: "m".to_owned(),
+    };
+    let written = serde_json::to_value(&kept).unwrap();
+    assert_eq!(
+        (&written["fatal"], &written["effect"]),
+        (&serde_json::json!(false), &serde_json::json!("kept"))
+    );
+    assert_eq!(serde_json::from_value::<AwsAuthFinding>(written).unwrap(), kept);
 }
 
 #[test]

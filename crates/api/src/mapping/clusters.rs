@@ -216,11 +216,32 @@ pub enum AwsAuthStatus {
     Rejected,
 }
 
+/// What a fault in an aws-auth document does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AwsAuthEffect {
+    /// The whole version is bad.
+    Fatal,
+    /// What it names is not in the map.
+    LeftOut,
+    /// What it names counts all the same.
+    Kept,
+}
+
+impl AwsAuthEffect {
+    /// Of a finding of before those that are kept were told apart.
+    #[must_use]
+    pub const fn of(fatal: bool) -> Self {
+        if fatal { Self::Fatal } else { Self::LeftOut }
+    }
+}
+
 /// A fault in an aws-auth document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenFinding", into = "WrittenFinding")]
 pub struct AwsAuthFinding {
-    /// Whether it makes the whole version bad.
-    pub fatal: bool,
+    /// What it does.
+    pub effect: AwsAuthEffect,
     /// From 1, in the document as pushed; 0 where unknown.
     pub line: u32,
     /// From 1; 0 where unknown.
@@ -229,6 +250,41 @@ pub struct AwsAuthFinding {
     pub path: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl AwsAuthFinding {
+    /// Whether it makes the whole version bad.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.effect == AwsAuthEffect::Fatal
+    }
+}
+
+/// A finding as it is kept and shown: `fatal` is of before there were three effects.
+#[derive(Serialize, Deserialize)]
+struct WrittenFinding {
+    fatal: bool,
+    #[serde(default)]
+    effect: Option<AwsAuthEffect>,
+    line: u32,
+    column: u32,
+    path: String,
+    message: String,
+}
+
+impl From<AwsAuthFinding> for WrittenFinding {
+    fn from(finding: AwsAuthFinding) -> Self {
+        let fatal = finding.is_fatal();
+        let AwsAuthFinding { effect, line, column, path, message } = finding;
+        Self { fatal, effect: Some(effect), line, column, path, message }
+    }
+}
+
+impl From<WrittenFinding> for AwsAuthFinding {
+    fn from(written: WrittenFinding) -> Self {
+        let WrittenFinding { fatal, effect, line, column, path, message } = written;
+        Self { effect: effect.unwrap_or(AwsAuthEffect::of(fatal)), line, column, path, message }
+    }
 }
 
 /// A node's own name for an instance (`{{EC2PrivateDNSName}}`).

@@ -5,7 +5,7 @@ use lanyard_api::{
     ClusterId,
     aws_auth::{AwsAuth, AwsAuthLine, Checked},
     grpc::admitted_at_the_door,
-    mapping::{AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Clusters},
+    mapping::{AwsAuthEffect, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Clusters},
 };
 use serde::Serialize;
 
@@ -25,7 +25,8 @@ Examples:
   kubectl -n kube-system get configmap aws-auth -o yaml | lanyard aws-auth check -
   lanyard aws-auth check --strict --output json aws-auth.yaml     # in a pull request
 
-It ends with 1 where the version would be rejected as a whole; with --strict also where one line would be lost.";
+Each finding begins with what it does: `fatal`, the version would be rejected as a whole; `left out`, what it names would not be in the
+map; `kept, but`, that would count all the same. It ends with 1 where one is fatal; with --strict where there is any.";
 
 const PUSH: &str = "\
 Examples:
@@ -58,19 +59,28 @@ pub enum AwsAuthCommand {
     Check {
         /// The ConfigMap as YAML or JSON, or its data alone; `-` is standard input.
         file: Source,
-        /// Also end with 1 where a line would be lost.
+        /// Also end with 1 where something would be left out, or kept though it looks wrong.
         #[arg(long)]
         strict: bool,
     },
 }
 
 impl Row for AwsAuthFinding {
-    const COLUMNS: &'static [&'static str] = &["LINE", "COLUMN", "WHERE", "COSTS", "WHAT"];
+    const COLUMNS: &'static [&'static str] = &["LINE", "COLUMN", "WHERE", "EFFECT", "WHAT"];
 
     fn cells(&self) -> Vec<String> {
         let place = |number: u32| if number == 0 { "-".to_owned() } else { number.to_string() };
-        let costs = if self.fatal { "the whole version" } else { "this line" };
-        vec![place(self.line), place(self.column), self.path.clone(), costs.to_owned(), self.message.clone()]
+        let effect = effect_word(self.effect).to_owned();
+        vec![place(self.line), place(self.column), self.path.clone(), effect, self.message.clone()]
+    }
+}
+
+/// How findings begin.
+fn effect_word(effect: AwsAuthEffect) -> &'static str {
+    match effect {
+        AwsAuthEffect::Fatal => "fatal",
+        AwsAuthEffect::LeftOut => "left out",
+        AwsAuthEffect::Kept => "kept, but",
     }
 }
 
@@ -148,16 +158,30 @@ impl Tabular for CheckedFile {
             notes.push(format!("accounts let in whole: {}", self.accounts.join(", ")));
         }
         notes.extend(self.findings.iter().map(finding_text));
-        notes.push(match (self.accepted, self.findings.len()) {
-            (true, 0) => "accepted, nothing is wrong with it".to_owned(),
-            (true, _) => "accepted, without the lines named above".to_owned(),
-            (false, _) => "rejected: the last good version would stay in force".to_owned(),
-        });
+        notes.push(self.verdict().to_owned());
+        if self.accepted && self.lines.is_empty() && self.accounts.is_empty() {
+            notes.push("it maps nobody: nobody would get in by it".to_owned());
+        }
         notes
     }
 }
 
-/// `line 4, column 3, mapRoles[1].rolearn: …`
+impl CheckedFile {
+    fn verdict(&self) -> &'static str {
+        let is_any = |effect| self.findings.iter().any(|finding| finding.effect == effect);
+        if !self.accepted {
+            "rejected: the last good version would stay in force"
+        } else if is_any(AwsAuthEffect::LeftOut) {
+            "accepted, without what is left out above"
+        } else if is_any(AwsAuthEffect::Kept) {
+            "accepted, and all of it counts: see what is said above"
+        } else {
+            "accepted, nothing is wrong with it"
+        }
+    }
+}
+
+/// `left out: line 4, column 3, mapRoles[1].rolearn: …`
 fn finding_text(finding: &AwsAuthFinding) -> String {
     let mut place = Vec::new();
     if finding.line > 0 {
@@ -169,8 +193,9 @@ fn finding_text(finding: &AwsAuthFinding) -> String {
     if !finding.path.is_empty() {
         place.push(finding.path.clone());
     }
-    let kind = if finding.fatal { "fatal" } else { "lost" };
-    format!("{kind}: {}{}{}", place.join(", "), if place.is_empty() { "" } else { ": " }, finding.message)
+    let (effect, place) = (effect_word(finding.effect), place.join(", "));
+    let colon = if place.is_empty() { "" } else { ": " };
+    format!("{effect}: {place}{colon}{}", finding.message)
 }
 
 /// A pushed version with its findings below it.

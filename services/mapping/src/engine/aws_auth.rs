@@ -3,7 +3,7 @@
 use lanyard_api::{
     Actor, CallError, ClusterId, Mutated, Mutation, Scope, Vouched,
     aws_auth::{AwsAuth, CONTENT_BYTES_MAX, Checked},
-    mapping::{AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Cluster},
+    mapping::{AwsAuthEffect, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Cluster},
 };
 use lanyard_store::{Record as _, StoreError, Transaction};
 
@@ -40,7 +40,7 @@ impl Mapping {
             Err(CallError::Precondition { rule: "lockout", .. }) => {
                 let mut findings = findings;
                 findings.push(AwsAuthFinding {
-                    fatal: true,
+                    effect: AwsAuthEffect::Fatal,
                     line: 0,
                     column: 0,
                     path: String::new(),

@@ -31,7 +31,7 @@ pub(crate) async fn a_bad_version_is_kept_as_rejected_and_the_last_good_one_stay
     let slip = map("ops", "second").replace("    groups: [devs]", "   groups: [devs]");
     let bad = push(&bench, &cluster, &slip).await;
     assert_eq!((bad.version, bad.status, bad.content.as_str()), (2, AwsAuthStatus::Rejected, slip.as_str()));
-    let fatal = bad.findings.iter().find(|finding| finding.fatal).unwrap();
+    let fatal = bad.findings.iter().find(|finding| finding.is_fatal()).unwrap();
     assert_eq!((fatal.line, fatal.column > 0), (4, true), "{fatal:?}");
     assert_eq!(bench.name_of(&cluster, &ops).await, "first");
     let versions = bench.calls.get_aws_auth(admin(), cluster.id.clone()).await.unwrap();
@@ -48,7 +48,7 @@ pub(crate) async fn a_part_that_is_bad_costs_nothing_else<C: Calls, R: Resolve>(
     let version = push(&bench, &cluster, &content).await;
     assert_eq!(version.status, AwsAuthStatus::Accepted);
     let [finding] = version.findings.as_slice() else { panic!("{:?}", version.findings) };
-    assert_eq!((finding.fatal, finding.line, finding.path.as_str()), (false, 6, "mapUsers[0].userarn"));
+    assert_eq!((finding.is_fatal(), finding.line, finding.path.as_str()), (false, 6, "mapUsers[0].userarn"));
     assert_eq!(bench.name_of(&cluster, &identity(&of(OWN, "user/zoe"), "AIDAZOE")).await, "zoe");
     assert_eq!(bench.name_of(&cluster, &identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS")).await, "ops");
 }
@@ -64,7 +64,7 @@ pub(crate) async fn a_part_that_is_no_yaml_holds_back_the_parts_beside_it<C: Cal
     };
     push(&bench, &cluster, &map("ops", "first")).await;
     let bad = push(&bench, &cluster, &slipped("second")).await;
-    let fatal: Vec<_> = bad.findings.iter().filter(|finding| finding.fatal).collect();
+    let fatal: Vec<_> = bad.findings.iter().filter(|finding| finding.is_fatal()).collect();
     let [fatal] = fatal.as_slice() else { panic!("{:?}", bad.findings) };
     assert_eq!((bad.status, fatal.line, fatal.path.as_str()), (AwsAuthStatus::Rejected, 8, "mapUsers"));
     // Neither the new roles beside the old users, nor the new roles alone: nobody has written either.

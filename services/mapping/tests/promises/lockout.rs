@@ -158,7 +158,7 @@ pub(crate) async fn immunity_56_an_aws_auth_without_administrators_is_kept_out_o
     {
         let pushed = bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), without).await.unwrap().value;
         assert_eq!(pushed.status, AwsAuthStatus::Rejected);
-        let fatal = pushed.findings.iter().find(|finding| finding.fatal).unwrap();
+        let fatal = pushed.findings.iter().find(|finding| finding.is_fatal()).unwrap();
         assert!(fatal.message.contains("without an administrator"), "{fatal:?}");
         assert_eq!(bench.name_of(&cluster, &zoe).await, "zoe");
     }
@@ -226,8 +226,8 @@ pub(crate) async fn immunity_56_who_can_never_be_given_a_username_is_no_administ
         let pushed = push(content).await;
         assert_eq!(pushed.status, AwsAuthStatus::Rejected, "{username}");
         let [line, lockout] = pushed.findings.as_slice() else { panic!("{:?}", pushed.findings) };
-        assert_eq!((line.fatal, line.path.as_str()), (false, "mapUsers[0].username"));
-        assert!(lockout.fatal && lockout.message.contains("without an administrator"), "{lockout:?}");
+        assert_eq!((line.is_fatal(), line.path.as_str()), (false, "mapUsers[0].username"));
+        assert!(lockout.is_fatal() && lockout.message.contains("without an administrator"), "{lockout:?}");
         assert_eq!(bench.name_of(&mapped, &identity(&zoe, "AIDAZOE")).await, "zoe");
     }
     // A role may have either; but its nodes are nobody who would give the cluster back.

@@ -15,11 +15,11 @@ use crate::{
         oidc_providers::OidcProvider,
     },
     mapping::{
-        AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
-        AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, ClusterUpdate, ClusterUpdateParam,
-        ClusterUpdateType, EntryDetail, EntryMatch, EntryMatches, EntryState, EntryType, Grant, GrantKind,
-        IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings, Mapped, MatchedBy,
-        Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
+        AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthEffect, AwsAuthFinding,
+        AwsAuthStatus, AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, ClusterUpdate,
+        ClusterUpdateParam, ClusterUpdateType, EntryDetail, EntryMatch, EntryMatches, EntryState, EntryType,
+        Grant, GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings,
+        Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
     },
 };
 
@@ -266,7 +266,7 @@ pub(super) fn aws_auth() -> AwsAuthVersion {
         content: "mapRoles: x".to_owned(),
         status: AwsAuthStatus::Rejected,
         findings: vec![AwsAuthFinding {
-            fatal: true,
+            effect: AwsAuthEffect::Fatal,
             line: 1,
             column: 2,
             path: "mapRoles[0]".to_owned(),

@@ -15,9 +15,9 @@ use crate::{
     identity::TrustedAccount,
     ids::Revision,
     mapping::{
-        AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass,
-        Cluster, ClusterDirectory, CreateCluster, DirectoryEntry, Node, SpokeCredential, SpokeCredentialKind,
-        UpdateCluster,
+        AuthenticationMode, AuthorizerMode, AwsAuthEffect, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion,
+        BreakGlass, Cluster, ClusterDirectory, CreateCluster, DirectoryEntry, Node, SpokeCredential,
+        SpokeCredentialKind, UpdateCluster,
     },
     mutation::Mutated,
 };
@@ -25,6 +25,7 @@ use crate::{
 wire_enum! { AuthenticationMode = pb::AuthenticationMode { ConfigMap, ApiAndConfigMap, Api } }
 wire_enum! { SpokeCredentialKind = pb::SpokeCredentialKind { Token, Certificate } }
 wire_enum! { AuthorizerMode = pb::AuthorizerMode { WebhookFirst, Full } }
+wire_enum! { AwsAuthEffect = pb::aws_auth_finding::Effect { Fatal, LeftOut, Kept } }
 wire_enum! { AwsAuthStatus = pb::aws_auth_version::Status { Accepted, Rejected } }
 
 convert! { TrustedAccount = pb::TrustedAccount { authority: text, account: text } }
@@ -35,7 +36,24 @@ convert! { Cluster = pb::Cluster {
     audiences: plain, token_cache_seconds: plain, created_by: plain, tags: plain, created_at: moment,
 } }
 
-convert! { AwsAuthFinding = pb::AwsAuthFinding { fatal: plain, line: plain, column: plain, path: plain, message: plain } }
+impl From<AwsAuthFinding> for pb::AwsAuthFinding {
+    fn from(finding: AwsAuthFinding) -> Self {
+        let fatal = finding.is_fatal();
+        let AwsAuthFinding { effect, line, column, path, message } = finding;
+        Self { fatal, line, column, path, message, effect: optional_choice::write(Some(effect)) }
+    }
+}
+
+impl TryFrom<pb::AwsAuthFinding> for AwsAuthFinding {
+    type Error = CallError;
+
+    fn try_from(message: pb::AwsAuthFinding) -> Result<Self, CallError> {
+        let pb::AwsAuthFinding { fatal, line, column, path, message, effect } = message;
+        let effect = optional_choice::read("effect", effect)?.unwrap_or(AwsAuthEffect::of(fatal));
+        Ok(Self { effect, line, column, path, message })
+    }
+}
+
 convert! { AwsAuthVersion = pb::AwsAuthVersion {
     version: plain, content: plain, status: choice, findings: items, pushed_by: plain, pushed_at: moment;
     cluster = cluster_uid: text,
