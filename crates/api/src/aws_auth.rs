@@ -14,6 +14,7 @@
 
 mod document;
 mod lines;
+mod merge;
 #[cfg(test)]
 mod tests;
 mod tree;

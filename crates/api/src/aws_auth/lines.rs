@@ -6,7 +6,9 @@ use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, PrincipalArn, PrincipalKin
 
 use super::{
     AwsAuth, AwsAuthAccount, AwsAuthLine, AwsAuthPart, DeadLine, Findings, GROUPS_MAX, LINES_MAX,
-    NODE_USERNAME_PREFIX, NODES_GROUP, RESERVED_USERNAME_PREFIXES, shown,
+    NODE_USERNAME_PREFIX, NODES_GROUP, RESERVED_USERNAME_PREFIXES,
+    merge::{self, Member},
+    shown,
     tree::{self, Node, Places, Position, Value},
 };
 use crate::template::{Placeholder, Template};
@@ -162,8 +164,15 @@ impl Reader<'_> {
             AwsAuthPart::MapUsers => ("userarn", "rolearn"),
             AwsAuthPart::MapRoles | AwsAuthPart::MapAccounts => ("rolearn", "userarn"),
         };
+        let pairs = match merge::members(pairs) {
+            Ok(pairs) => pairs,
+            Err(fault) => {
+                self.minor(fault.at, path.to_owned(), format!("{}; the entry is left out", fault.message));
+                return None;
+            }
+        };
         let mut members = Members::default();
-        for (key, value) in pairs {
+        for Member { key, value, is_own } in pairs {
             let name = key.text().unwrap_or_default().to_ascii_lowercase();
             let slot = match name.as_str() {
                 name if name == own => &mut members.arn,
@@ -182,6 +191,9 @@ impl Reader<'_> {
                     continue;
                 }
             };
+            if !is_own && slot.is_some() {
+                continue;
+            }
             if slot.replace(value).is_some() {
                 let message = format!(
                     "the key `{name}` stands here twice, in other letter case; the entry is left out"

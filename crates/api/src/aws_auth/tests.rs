@@ -100,6 +100,51 @@ fn an_empty_map_may_be_pushed_by_name() {
 }
 
 #[test]
+fn what_is_merged_into_a_line_is_read_and_its_own_counts_first() {
+    let (a, b) = (role("a"), role("b"));
+    let base = format!("- &a\n  rolearn: {a}\n  username: a\n  groups: [devs]\n");
+    let cases = [
+        (format!("{base}- <<: *a\n  rolearn: {b}\n"), "a", vec!["devs"]),
+        (format!("{base}- rolearn: {b}\n  UserName: own\n  <<: *a\n"), "own", vec!["devs"]),
+        (format!("{base}- <<: [{{groups: [first]}}, *a]\n  rolearn: {b}\n"), "a", vec!["first"]),
+        (format!("{base}- <<: {{<<: *a, username: nearer}}\n  rolearn: {b}\n"), "nearer", vec!["devs"]),
+    ];
+    for (list, username, groups) in cases {
+        let checked = AwsAuth::check(&map_roles(&list));
+        assert_eq!(checked.findings, [], "{list}");
+        let [_, line] = checked.auth.lines.as_slice() else { panic!("{list}: {checked:?}") };
+        assert_eq!((line.arn.as_str(), line.username.as_str()), (b.as_str(), username), "{list}");
+        assert_eq!(line.groups.iter().map(Template::as_str).collect::<Vec<_>>(), groups, "{list}");
+    }
+}
+
+#[test]
+fn what_cannot_be_merged_costs_the_line_alone() {
+    let (a, b) = (role("a"), role("b"));
+    let base = format!("- &a\n  rolearn: {a}\n  username: a\n");
+    let many = (0..65).map(|nth| format!("k{nth}: x")).collect::<Vec<_>>().join(", ");
+    let deep = format!("{}*a{}", "{<<: ".repeat(17), "}".repeat(17));
+    for (value, message) in [
+        ("text".to_owned(), "merges a mapping"),
+        ("[*a, text]".to_owned(), "merges a mapping"),
+        (format!("[{}]", ["*a"; 17].join(", ")), "more than 16 mappings"),
+        (format!("{{{many}}}"), "or 64 keys"),
+        (deep, "more than 16 mappings"),
+        ("{username: x, UserName: y}".to_owned(), "twice"),
+    ] {
+        let checked = AwsAuth::check(&map_roles(&format!("{base}- rolearn: {b}\n  <<: {value}\n")));
+        assert!(!checked.is_fatal() && says(&checked, message), "{value}: {:?}", checked.findings);
+        let [finding] = checked.findings.as_slice() else { panic!("{value}: {checked:?}") };
+        assert_eq!((finding.line, finding.path.as_str()), (6, "mapRoles[1]"), "{value}");
+        assert_eq!(finding.effect, AwsAuthEffect::LeftOut, "{value}");
+        assert_eq!(checked.auth.lines.len(), 1, "{value}");
+    }
+    // In quotes it is a key like another.
+    let quoted = AwsAuth::check(&map_roles(&format!("{base}- rolearn: {b}\n  username: b\n  '<<': *a\n")));
+    assert!(says(&quoted, "`<<` is not read") && quoted.auth.lines.len() == 2, "{quoted:?}");
+}
+
+#[test]
 fn a_finding_says_whether_what_it_names_counts() {
     let arn = role("x");
     let (kept, left_out) = (AwsAuthEffect::Kept, AwsAuthEffect::LeftOut);

@@ -68,6 +68,11 @@ impl Node {
         }
     }
 
+    /// Whether it is a scalar without quotes.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.style == ScalarStyle::Plain)
+    }
+
     /// A member of a mapping by its exact key.
     pub(super) fn member(&self, key: &str) -> Option<&Rc<Node>> {
         match &self.value {
