@@ -80,6 +80,50 @@ def test_a_bad_part_is_reported_and_the_rest_is_not_lost(hub, cluster):
     assert cluster.log_in(ana)["username"] == "ana" and cluster.log_in(ben)["username"] == "ben"
 
 
+def test_a_slip_around_the_parts_is_rejected_and_cuts_nobody_off(hub, cluster):
+    ana = hub.create_user("ana")
+    good = config_map(mapUsers=line_for(ana, "ana", "devs"))
+    assert cluster.push_aws_auth(good).returncode == 0
+    part = f"mapUsers: |\n  - userarn: {ana.arn}\n    username: x\n"
+    head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: aws-auth\n  namespace: kube-system\n"
+    indented = part.replace("\n  ", "\n    ").replace("mapUsers", "  mapUsers")
+    for slip, line, spelling in [
+        (f"{head}data:\n{part}", 7, "`data`"),
+        (f"data:\n{part}", 2, "`data`"),
+        (f"{head}Data:\n{indented}", 6, "`data`"),
+        (f"Data:\n{indented}", 1, "`data`"),
+        (head, 1, "`data: {}`"),
+        (f"{head}data:\n", 6, "`data: {}`"),
+        (f"mapRoles: ''\n{part.replace('mapUsers', 'mapusers')}", 2, "`mapUsers`"),
+        (f"mapRoles: ''\n{part.replace('mapUsers', 'mapUser')}", 2, "`mapUsers`"),
+    ]:
+        done = cluster.push_aws_auth(slip)
+        assert done.returncode == NO, (slip, done.stdout, done.stderr)
+        newest = hub.cli("aws-auth", "get", cluster.id)[-1]
+        fatal = [finding for finding in newest["findings"] if finding["effect"] == "fatal"]
+        assert newest["status"] == "rejected", (slip, newest)
+        assert (fatal[0]["line"], fatal[0]["column"]) == (line, 1), (slip, fatal)
+        assert spelling in fatal[0]["message"], (slip, fatal)
+        assert in_force(hub, cluster)["content"] == good
+        assert cluster.log_in(ana)["username"] == "ana"
+
+
+def test_an_emptied_config_map_is_taken_as_a_server_prints_it_and_said_to_map_nobody(hub, cluster):
+    ana = hub.create_user("ana")
+    printed = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: aws-auth\n  namespace: kube-system\n"
+        '  resourceVersion: "812"\n  uid: 0b6d6a6e-0000-4000-8000-000000000000\n'
+    )
+    for empty, effects in [("data: {}\n", []), (printed, ["kept"])]:
+        assert cluster.push_aws_auth(config_map(mapUsers=line_for(ana, "ana"))).returncode == 0
+        assert cluster.log_in(ana)["username"] == "ana"
+        done = cluster.push_aws_auth(empty)
+        assert done.returncode == 0, (empty, done.stdout, done.stderr)
+        findings = in_force(hub, cluster)["findings"]
+        assert [finding["effect"] for finding in findings] == effects, (empty, findings)
+        assert cluster.refusal(ana) == "unmapped"
+
+
 def test_a_line_that_is_gone_denies_its_proof(hub, cluster):
     ana = hub.create_user("ana")
     cluster.push_aws_auth(config_map(mapUsers=line_for(ana, "ana", "devs", "on-call")))

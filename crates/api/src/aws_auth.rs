@@ -9,12 +9,16 @@
 //! take them beside the same part of the version before would make a map that nobody has written: somebody who was moved from
 //! one part to another, or taken from both, would be in neither or in both.
 //!
+//! So is a part that is misspelt, or stands where none is read: nobody means that. And so is a ConfigMap without data, unless a
+//! server has written it (it leaves `data` out where that is empty), for a file that was cut looks the same.
+//!
 //! The form may be any that holds the data: the ConfigMap as `kubectl get -o yaml|json` prints it, a list with it inside,
 //! its `data` alone; each part as text (as Kubernetes keeps it) or as a native list.
 
 mod document;
 mod lines;
 mod merge;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -193,6 +197,19 @@ impl AwsAuth {
     /// Reads a document. Never fails: what is wrong stands in the findings.
     #[must_use]
     pub fn check(content: &str) -> Checked {
+        let (auth, findings) = Self::read(content);
+        let fatal = findings.iter().any(AwsAuthFinding::is_fatal);
+        Checked { auth: if fatal { Self::default() } else { auth }, findings }
+    }
+
+    /// What a version maps that was accepted when it came: also where it would be refused by now, for a rule that came later
+    /// must not cut off whom it maps.
+    #[must_use]
+    pub fn of_accepted(content: &str) -> Self {
+        Self::read(content).0
+    }
+
+    fn read(content: &str) -> (Self, Vec<AwsAuthFinding>) {
         let mut findings = Findings::default();
         let mut auth = Self::default();
         if content.len() > CONTENT_BYTES_MAX {
@@ -204,9 +221,7 @@ impl AwsAuth {
                 lines::read(part, &node, content, &mut auth, &mut findings);
             }
         }
-        let findings = findings.finish();
-        let fatal = findings.iter().any(AwsAuthFinding::is_fatal);
-        Checked { auth: if fatal { Self::default() } else { auth }, findings }
+        (auth, findings.finish())
     }
 }
 

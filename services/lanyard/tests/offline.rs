@@ -178,9 +178,16 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
     let minor = format!("{good}  - username: nobody\n");
     let fatal = "mapRoles: |\n  - rolearn: [\n";
     let nameless = good.replace("    username: ana\n", "");
-    for (text, code, strict) in
-        [(good, YES, YES), (minor.as_str(), YES, NO), (nameless.as_str(), YES, NO), (fatal, NO, NO)]
-    {
+    let cut = "kind: ConfigMap\nmetadata: {name: aws-auth}\n";
+    let emptied = "kind: ConfigMap\nmetadata: {name: aws-auth, uid: c5b2}\n";
+    for (text, code, strict) in [
+        (good, YES, YES),
+        (minor.as_str(), YES, NO),
+        (nameless.as_str(), YES, NO),
+        (emptied, YES, NO),
+        (fatal, NO, NO),
+        (cut, NO, NO),
+    ] {
         assert_eq!(home.run(&["aws-auth", "check", "-"], text, &[]).code, code, "{text}");
         assert_eq!(home.run(&["aws-auth", "check", "--strict", "-"], text, &[]).code, strict, "{text}");
     }
@@ -191,7 +198,9 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
         (good, "", "accepted, nothing is wrong with it"),
         (minor.as_str(), "left out: line 5,", "accepted, without what is left out above"),
         (nameless.as_str(), "kept, but: line 2,", "accepted, and all of it counts: see what is said above"),
+        (emptied, "kept, but: line 1,", "it maps nobody: nobody would get in by it"),
         ("data: {}", "nothing is wrong", "it maps nobody: nobody would get in by it"),
+        (cut, "fatal: line 1,", "rejected: the last good version would stay in force"),
     ] {
         let said = home.run(&["aws-auth", "check", "-"], text, &[]).out;
         assert!(said.contains(word) && said.trim_end().ends_with(verdict), "{text}: {said}");

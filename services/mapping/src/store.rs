@@ -272,7 +272,7 @@ impl ClusterRows {
         };
         if !unchanged {
             self.in_force = newest.map(|version| {
-                Arc::new(InForce::compile(version.version, AwsAuth::check(&version.content).auth))
+                Arc::new(InForce::compile(version.version, AwsAuth::of_accepted(&version.content)))
             });
         }
     }

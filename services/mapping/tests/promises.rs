@@ -127,6 +127,8 @@ suite! {
         a_bad_version_is_kept_as_rejected_and_the_last_good_one_stays_in_force,
         a_part_that_is_bad_costs_nothing_else,
         a_part_that_is_no_yaml_holds_back_the_parts_beside_it,
+        a_slip_around_the_parts_cuts_nobody_off,
+        a_version_that_a_later_rule_would_refuse_stays_in_force,
         the_same_version_again_is_no_new_one,
         old_versions_go_and_the_one_in_force_stays,
         a_spoke_pushes_its_own_and_nothing_else,

@@ -75,6 +75,27 @@ fn what_makes_the_whole_unreadable_is_fatal_and_names_its_place() {
         ("mapRoles: |\n  - rolearn: x\n   username: y\n", "!3:4 mapRoles", "not YAML"),
         ("mapRoles: []\n---\nmapRoles: []\n", "!2:1 ", "second YAML document"),
         ("mapRoles: \"- a: [\\n\"\n", "!1:", "not YAML"),
+        ("data:\n", "!1:1 data", "nothing stands below `data`"),
+        ("kind: ConfigMap\ndata: ~\n", "!2:1 data", "`data: {}`"),
+        ("data:\nmapRoles: |\n  - rolearn: x\n", "!2:1 mapRoles", "indent it below `data`"),
+        ("kind: ConfigMap\ndata:\nmapUsers: []\n", "!3:1 mapUsers", "indent it below `data`"),
+        ("kind: ConfigMap\ndata: {mapUsers: []}\nmapRoles: []\n", "!3:1 mapRoles", "indent it below `data`"),
+        (
+            "kind: ConfigMap\nmaproles: []\n",
+            "!2:1 maproles",
+            "write `mapRoles`, letter case counts, and indent",
+        ),
+        ("kind: ConfigMap\nData:\n  mapRoles: []\n", "!2:1 Data", "write `data`, letter case counts"),
+        ("kind: ConfigMap\ndat: {}\n", "!2:1 dat", "write `data`"),
+        ("Data:\n  mapRoles: []\n", "!1:1 Data", "write `data`, letter case counts"),
+        ("mapUsers: []\nData:\n  mapRoles: []\n", "!2:1 Data", "write `data`"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: aws-auth\n", "!1:1 data", "has no `data`"),
+        ("kind: ConfigMap\nmetadata:\n", "!1:1 data", "`data: {}`"),
+        ("mapUsers: []\nmaproles: []\n", "!2:1 maproles", "write `mapRoles`, letter case counts"),
+        ("mapUsers: []\nmapRole: []\n", "!2:1 mapRole", "write `mapRoles`"),
+        ("data:\n  mapUsers: []\n  map_accounts: []\n", "!3:3 map_accounts", "write `mapAccounts`"),
+        ("x: &x {mapRoles: []}\ndata:\n  mapUsers: []\n  <<: *x\n", "!4:3 <<", "only an entry"),
+        ("x: &x {mapRoles: []}\ndata: {}\n<<: *x\n", "!3:1 <<", "only an entry"),
     ];
     for (document, place, message) in cases {
         let checked = AwsAuth::check(document);
@@ -91,11 +112,56 @@ fn what_makes_the_whole_unreadable_is_fatal_and_names_its_place() {
 
 #[test]
 fn an_empty_map_may_be_pushed_by_name() {
-    for document in
-        ["data: {}", "data:", "mapRoles: \"\"", "mapRoles: \"''\"", "mapRoles:", "mapRoles: |\n  # none\n"]
+    for document in ["data: {}", "mapRoles: \"\"", "mapRoles: \"''\"", "mapRoles:", "mapRoles: |\n  # none\n"]
     {
         let checked = AwsAuth::check(document);
         assert_eq!((checked.findings.len(), checked.auth), (0, AwsAuth::default()), "{document}");
+    }
+}
+
+#[test]
+fn what_a_server_prints_of_a_config_map_without_data_is_an_empty_map_and_says_so() {
+    let printed = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  creationTimestamp: \"2026-01-01T00:00:00Z\"\n  name: aws-auth\n  \
+                   namespace: kube-system\n  resourceVersion: \"12\"\n  uid: 5f8e\n";
+    let listed = "kind: List\nitems:\n- {kind: ConfigMap, metadata: {name: aws-auth, uid: 5f8e}}\n";
+    for (document, place) in [(printed, "1:1 data"), (listed, "3:3 data")] {
+        let checked = AwsAuth::check(document);
+        assert_eq!(places(&checked), [place], "{document}");
+        assert_eq!(checked.findings[0].effect, AwsAuthEffect::Kept, "{document}");
+        assert!(says(&checked, "maps nobody"), "{document}");
+    }
+    // Whoever has written `data` is asked to finish it.
+    assert!(AwsAuth::check(&format!("{printed}data:\n")).is_fatal());
+}
+
+#[test]
+fn a_key_of_another_sort_is_not_read_and_costs_nothing() {
+    for document in [
+        "data:\n  mapUsers: []\n  date: today\n",
+        "mapUsers: []\ndate: today\n",
+        "mapUsers: []\nx-templates: {}\n",
+        "kind: ConfigMap\nx-templates: {}\ndata: {}\n",
+    ] {
+        let checked = AwsAuth::check(document);
+        let effects: Vec<AwsAuthEffect> = checked.findings.iter().map(|finding| finding.effect).collect();
+        assert_eq!(effects, [AwsAuthEffect::Kept], "{document}: {:?}", checked.findings);
+    }
+    let whole = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: aws-auth}\nimmutable: true\nbinaryData: {}\ndata: {}\n";
+    assert_eq!(AwsAuth::check(whole).findings, []);
+}
+
+#[test]
+fn what_was_accepted_once_still_maps_whom_it_mapped() {
+    let users = format!("mapUsers:\n- userarn: arn:aws:iam::{ACCOUNT}:user/ana\n  username: ana\n");
+    for beside in ["maproles: []\n", "mapRole: []\n", "Data: {}\n"] {
+        let document = format!("{users}{beside}");
+        assert!(AwsAuth::check(&document).is_fatal(), "{document}");
+        let names: Vec<String> = AwsAuth::of_accepted(&document)
+            .lines
+            .iter()
+            .map(|line| line.username.as_str().to_owned())
+            .collect();
+        assert_eq!(names, ["ana"], "{document}");
     }
 }
 

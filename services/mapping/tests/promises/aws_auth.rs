@@ -76,6 +76,45 @@ pub(crate) async fn a_part_that_is_no_yaml_holds_back_the_parts_beside_it<C: Cal
     assert_eq!(bench.name_of(&new, &ops).await, "unmapped");
 }
 
+pub(crate) async fn a_slip_around_the_parts_cuts_nobody_off<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let ops = identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS");
+    push(&bench, &cluster, &map("ops", "ops")).await;
+    for slip in [
+        format!("kind: ConfigMap\ndata:\n{}", map("ops", "x")),
+        format!("data:\n{}", map("ops", "x")),
+        map("ops", "x").replace("mapRoles", "maproles"),
+        String::from("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: aws-auth\n"),
+    ] {
+        let pushed = push(&bench, &cluster, &slip).await;
+        assert_eq!(pushed.status, AwsAuthStatus::Rejected, "{slip}");
+        assert!(pushed.findings.iter().any(|finding| finding.is_fatal() && finding.line > 0), "{pushed:?}");
+        assert_eq!(bench.name_of(&cluster, &ops).await, "ops", "{slip}");
+    }
+    // A spoke says by name that the ConfigMap has become empty, a server leaves its data out.
+    let emptied = "kind: ConfigMap\nmetadata: {name: aws-auth, resourceVersion: '7'}\n";
+    for (empty, findings) in [("data: {}\n", 0), (emptied, 1)] {
+        push(&bench, &cluster, &map("ops", "ops")).await;
+        assert_eq!(bench.name_of(&cluster, &ops).await, "ops");
+        let pushed = push(&bench, &cluster, empty).await;
+        assert_eq!((pushed.status, pushed.findings.len()), (AwsAuthStatus::Accepted, findings), "{empty}");
+        assert_eq!(bench.name_of(&cluster, &ops).await, "unmapped");
+    }
+}
+
+pub(crate) async fn a_version_that_a_later_rule_would_refuse_stays_in_force<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let first = push(&bench, &cluster, &map("ops", "first")).await;
+    let content = format!("{}maproles: ''\n", map("ops", "second"));
+    assert_eq!(push(&bench, &cluster, &content).await.status, AwsAuthStatus::Rejected);
+    // As a hub has taken it that did not know the rule.
+    bench.write(&AwsAuthVersion { version: 9, content, ..first }).await;
+    let ops = identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS");
+    assert_eq!(bench.name_of(&cluster, &ops).await, "second");
+}
+
 pub(crate) async fn the_same_version_again_is_no_new_one<C: Calls, R: Resolve>(bench: Bench<C, R>) {
     let cluster = bench.cluster().await;
     let first = push(&bench, &cluster, &map("ops", "a")).await;
