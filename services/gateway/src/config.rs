@@ -5,6 +5,12 @@ use std::time::Duration;
 use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
+/// Seconds that the webhook files let an API server wait for our answer about a door. Past them it goes by the file's failure policy.
+pub const WEBHOOK_TIMEOUT_SECONDS: u64 = 3;
+
+/// The longest that a review may take here, in milliseconds: what is left of the API server's time is for the way there and back.
+pub const REVIEW_TIMEOUT_MS_MAX: u64 = WEBHOOK_TIMEOUT_SECONDS * 1_000 - 100;
+
 /// Limits of the doors. Every one is explicit, so that an operator sees what a caller can cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,7 +21,8 @@ pub struct GatewayConfig {
     pub message_bytes_max: usize,
     /// Most reviews in work at once; one more is shed.
     pub reviews_in_flight_max: usize,
-    /// Milliseconds until a review is answered without its answer: less than the 3 s that our webhook files allow.
+    /// Milliseconds until a review is answered without its answer, 1 to [`REVIEW_TIMEOUT_MS_MAX`]: where the API server gave up first,
+    /// RBAC would decide with the groups in its cache.
     pub review_timeout_ms: u64,
     /// Decisions that wait to be recorded; one more is dropped and counted.
     pub recorder_queue_max: usize,
@@ -50,11 +57,33 @@ impl GatewayConfig {
             ("gateway.recorder_queue_max", self.recorder_queue_max as u64),
             ("gateway.answers_max", self.answers_max as u64),
         ];
-        in_range(0..=COUNT_MAX, &counts)
+        in_range(0..=COUNT_MAX, &counts)?;
+        in_range(1..=REVIEW_TIMEOUT_MS_MAX, &[("gateway.review_timeout_ms", self.review_timeout_ms)])
     }
 
     /// Until a review is answered without its answer.
     pub fn review_timeout(&self) -> Duration {
         Duration::from_millis(self.review_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immunity_59_a_review_is_answered_before_the_api_server_gives_it_up() {
+        let with = |review_timeout_ms| {
+            GatewayConfig { review_timeout_ms, ..GatewayConfig::default() }
+                .validate()
+                .map_err(|error| error.to_string())
+        };
+        for good in [1, GatewayConfig::default().review_timeout_ms, REVIEW_TIMEOUT_MS_MAX] {
+            assert_eq!(with(good), Ok(()), "{good}");
+        }
+        for bad in [0, REVIEW_TIMEOUT_MS_MAX + 1, WEBHOOK_TIMEOUT_SECONDS * 1_000, 10_000] {
+            let said = format!("gateway.review_timeout_ms: `{bad}` is out of range, use 1 to 2900");
+            assert_eq!(with(bad), Err(said));
+        }
     }
 }

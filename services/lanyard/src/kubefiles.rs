@@ -7,13 +7,11 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_api::{credentials::jwks_uri, mapping::Cluster, proof::EXTRA_KEY};
+use lanyard_gateway::config::WEBHOOK_TIMEOUT_SECONDS;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 pub use version::{KubernetesVersion, Structured, VersionError, Way};
-
-/// How long an API server waits for our authorizer. A review is answered sooner, with or without its answer.
-const WEBHOOK_TIMEOUT: &str = "3s";
 
 /// The shortest time that an API server takes: what is kept for so long is not found again.
 const NOT_CACHED: &str = "1ns";
@@ -74,7 +72,7 @@ pub fn authorization_configuration(kubeconfig_path: &str, structured: Structured
     };
     let webhook = |name: &str, failure_policy: &str, expression: &str| {
         json!({ "type": "Webhook", "name": name, "webhook": {
-            "timeout": WEBHOOK_TIMEOUT,
+            "timeout": format!("{WEBHOOK_TIMEOUT_SECONDS}s"),
             "subjectAccessReviewVersion": "v1",
             "matchConditionSubjectAccessReviewVersion": "v1",
             allowed.0: allowed.1,
@@ -268,6 +266,7 @@ mod tests {
         let names: Vec<&str> = authorizers.iter().map(|a| a["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["lanyard-impersonation", "lanyard", "node", "rbac"]);
         for webhook in &authorizers[..2] {
+            assert_eq!(webhook["webhook"]["timeout"], "3s");
             assert_eq!(webhook["webhook"]["cacheAuthorizedRequests"], false);
             assert_eq!(webhook["webhook"]["cacheUnauthorizedRequests"], false);
         }

@@ -232,6 +232,7 @@ impl ServeConfig {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_gateway::config::REVIEW_TIMEOUT_MS_MAX;
     use lanyard_kit::config::{COUNT_MAX, SECONDS_MAX};
 
     use super::*;
@@ -353,7 +354,9 @@ mod tests {
             "spoke.pause_seconds_max",
         ];
         let counts = counts.map(|key| (key, COUNT_MAX));
-        for (key, most) in counts.into_iter().chain(times.map(|key| (key, SECONDS_MAX))) {
+        let times = times.map(|key| (key, SECONDS_MAX)).into_iter();
+        let times = times.chain([("gateway.review_timeout_ms", REVIEW_TIMEOUT_MS_MAX)]);
+        for (key, most) in counts.into_iter().chain(times) {
             let with = |value: u64| {
                 let mut config = serde_json::to_value(ServeConfig::default()).unwrap();
                 let path = format!("/{}", key.replace('.', "/"));
