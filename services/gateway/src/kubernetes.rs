@@ -13,6 +13,7 @@ mod selectors;
 mod self_review;
 mod state;
 mod token_review;
+mod unread;
 pub mod wire;
 
 pub use http_door::HttpDoor;

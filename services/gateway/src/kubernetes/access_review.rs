@@ -24,6 +24,7 @@ use super::{
     answer, selectors,
     state::Gateway,
     token_review::{self, Named},
+    unread,
     wire::{
         AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec, AccessReviewStatus, ReviewVersion,
         api_version, read_review,
@@ -60,7 +61,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     let review: AccessReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(_) if may_bear_proof(&body) => {
-            return malformed(ReviewVersion::V1, "the review could not be read");
+            return malformed(unread::version(&body, AUTHORIZATION), "the review could not be read");
         }
         Err(error) => return Answered::unread(Reviewed::AccessMalformed, token_review::malformed(&error)),
     };
@@ -69,7 +70,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         {
             Ok(version) => version,
             Err(error) if may_bear_proof(&body) => {
-                return malformed(ReviewVersion::V1, &error.to_string());
+                return malformed(unread::version(&body, AUTHORIZATION), &error.to_string());
             }
             Err(error) => {
                 let bad = answer::status(StatusCode::BAD_REQUEST, &error.to_string());
@@ -131,11 +132,11 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     }
 }
 
-/// Denied, for a body that was longer than anything that is read.
-pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Answered {
+/// Denied, for a body that was longer than anything that is read, and began so.
+pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, head: &[u8]) -> Answered {
     let why = "the review is longer than this hub reads";
     let long = Unanswered { review: Reviewed::AccessMalformed, about: None, why };
-    unanswerable(gateway, spoke, ReviewVersion::V1, long)
+    unanswerable(gateway, spoke, unread::version(head, AUTHORIZATION), long)
 }
 
 /// Records that there was no answer about a door.

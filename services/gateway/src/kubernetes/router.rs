@@ -30,6 +30,7 @@ use super::{
     self_review::{self, SelfReview},
     state::{Gateway, Route},
     token_review,
+    unread::{Headed, Unread},
 };
 use crate::{
     directory::Spoke,
@@ -159,10 +160,10 @@ pub(super) async fn review<S: Services, B: RequestBody>(
                     (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, body).await,
                     (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, body).await,
                     (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, body, required).await,
-                    (Err(BodyError::TooLong { .. }), Kind::Access) => {
-                        access_review::too_long(gateway, &spoke)
+                    (Err(Unread { error: BodyError::TooLong { .. }, head }), Kind::Access) => {
+                        access_review::too_long(gateway, &spoke, &head)
                     }
-                    (Err(error), _) => return (unread(error), begun.elapsed()),
+                    (Err(Unread { error, .. }), _) => return (unread(error), begun.elapsed()),
                 };
                 let took = begun.elapsed();
                 (tell(&span, &spoke, took, answered), took)
@@ -216,14 +217,15 @@ async fn drain<B: RequestBody>(request: http::Request<B>) {
 async fn read<S: Services, B: RequestBody>(
     gateway: &Gateway<S>,
     request: http::Request<B>,
-) -> Result<Bytes, BodyError> {
-    let mut body = request.into_body();
-    let read = serve::read_body(&mut body, gateway.parts.config.review_bytes_max).await;
+) -> Result<Bytes, Unread> {
+    let bytes_max = gateway.parts.config.review_bytes_max;
+    let mut body = Headed::of(request.into_body(), bytes_max);
+    let read = serve::read_body(&mut body, bytes_max).await;
     if matches!(read, Err(BodyError::TooLong { .. })) {
         // In vain where it takes too long: then the connection is cut.
-        let _ = tokio::time::timeout(gateway.parts.config.review_timeout(), discard(body)).await;
+        let _ = tokio::time::timeout(gateway.parts.config.review_timeout(), discard(&mut body)).await;
     }
-    read
+    read.map_err(|error| body.unread(error))
 }
 
 /// A client that is still sending may not see an answer: over HTTP/1.1 its connection would be cut in place of it, and an
@@ -352,7 +354,7 @@ async fn kubectl<S: Services>(
     let answered = async {
         match read(gateway, request).await {
             Ok(body) => self_review::answer(gateway, &spoke, review, version, &headers, body).await,
-            Err(error) => unread(error),
+            Err(Unread { error, .. }) => unread(error),
         }
     };
     let response = pin!(answered).instrument(span.clone()).await;
