@@ -17,8 +17,20 @@ pub const ENVIRONMENT_PREFIX: &str = "LANYARD_";
 
 /// Variables with that prefix that are no configuration: where the file is, who calls, and what tests are told. A name
 /// that ends in `_` stands for all that begin with it.
-pub const NOT_CONFIGURATION: &[&str] =
-    &["LANYARD_CONFIG", "LANYARD_HUB", "LANYARD_CA", "LANYARD_PROFILE", "LANYARD_BIN", "LANYARD_TEST_"];
+pub const NOT_CONFIGURATION: &[&str] = &[
+    "LANYARD_CONFIG",
+    "LANYARD_HUB",
+    "LANYARD_CA",
+    "LANYARD_CLIENT_CERT",
+    "LANYARD_CLIENT_KEY",
+    "LANYARD_PROFILE",
+    "LANYARD_BIN",
+    "LANYARD_TEST_",
+];
+
+/// Variables that the command line knows too. Who calls a hub from the shell in which they start a service has them set, so they are
+/// left alone where the configuration has no such key.
+const ALSO_OF_THE_COMMAND_LINE: &[&str] = &["LANYARD_READY_FILE", "LANYARD_STORE"];
 
 /// What is between the parts of a key in a variable's name.
 const SEPARATOR: &str = "__";
@@ -115,9 +127,11 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
     // A value that was to be a string although it reads like a number (an account, say) is taken as it was written.
     // The type alone knows, so it is asked; each round settles one variable, or ends.
     let mut as_written = BTreeSet::new();
+    let mut left_alone = BTreeSet::new();
     loop {
         let mut figment = figment.clone();
-        for (key, name, value) in sources.environment.keys() {
+        let variables = sources.environment.keys().filter(|(_, name, _)| !left_alone.contains(*name));
+        for (key, name, value) in variables {
             figment = figment.merge(Variable { name, value, as_written: as_written.contains(name), key });
         }
         if let Some(flags) = without_nulls(sources.flags.clone()) {
@@ -137,6 +151,8 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
         match (&error.kind, variable) {
             (Kind::InvalidType(_, expected), Some(name))
                 if expected.contains("string") && as_written.insert(name.clone()) => {}
+            (Kind::UnknownField(..), Some(name))
+                if ALSO_OF_THE_COMMAND_LINE.contains(&name.as_str()) && left_alone.insert(name.clone()) => {}
             _ => return Err(described(error)),
         }
     }

@@ -105,6 +105,31 @@ fn variables_that_are_no_configuration_are_left_alone() {
 }
 
 #[test]
+fn a_variable_of_the_command_line_is_a_key_where_there_is_one_and_left_alone_elsewhere() {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Hut {
+        store: String,
+    }
+    let environment = variables(&[
+        ("LANYARD_STORE", "x"),
+        ("LANYARD_READY_FILE", "/x"),
+        ("LANYARD_CLIENT_CERT", "/x"),
+        ("LANYARD_CLIENT_KEY", "/x"),
+        ("LANYARD_WORKERS", "5"),
+    ]);
+    assert_eq!(load::<House>(&Sources::none().environment(environment.clone())).unwrap().workers, 5);
+    let hut: Hut =
+        load(&Sources::none().environment(environment.clone().without(&["LANYARD_WORKERS"]))).unwrap();
+    assert_eq!(hut.store, "x");
+    // The same key in a file is a mistake still.
+    let (_dir, path) = file("ready_file = '/x'\n");
+    let refused =
+        load::<House>(&Sources::none().file(&path).environment(environment)).unwrap_err().to_string();
+    assert!(refused.contains(&path.display().to_string()) && refused.contains("`ready_file`"), "{refused}");
+}
+
+#[test]
 fn a_program_can_keep_variables_of_its_own() {
     let environment = variables(&[("LANYARD_ENDPOINT", "x"), ("LANYARD_WORKERS", "5")]);
     assert!(load::<House>(&Sources::none().environment(environment.clone())).is_err());

@@ -2,7 +2,11 @@
 
 mod examples;
 
+use std::collections::BTreeSet;
+
 use clap::CommandFactory;
+use lanyard_kit::config::{Environment, Sources, load};
+use serde::de::DeserializeOwned;
 
 use super::*;
 
@@ -31,6 +35,37 @@ fn every_command_says_what_it_does_and_every_flag_what_it_is() {
         }
     }
     visit(&Cli::command(), "lanyard");
+}
+
+#[test]
+fn no_variable_of_the_command_line_stops_a_process_that_is_started_beside_it() {
+    fn variables(command: &clap::Command, found: &mut BTreeSet<String>) {
+        found.extend(
+            command.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())),
+        );
+        for inner in command.get_subcommands() {
+            variables(inner, found);
+        }
+    }
+    fn starts<T: DeserializeOwned>(name: &str) {
+        let environment: Environment = [(name.to_owned(), "/x".to_owned())].into_iter().collect();
+        if let Err(error) = load::<T>(&Sources::none().environment(environment)) {
+            panic!("{name}, for {}: {error}", std::any::type_name::<T>());
+        }
+    }
+    let mut found = BTreeSet::new();
+    variables(&Cli::command(), &mut found);
+    for known in ["LANYARD_CLIENT_CERT", "LANYARD_CLIENT_KEY", "LANYARD_READY_FILE", "LANYARD_STORE"] {
+        assert!(found.contains(known), "{known}");
+    }
+    for name in found.iter().filter(|name| name.starts_with("LANYARD_")) {
+        starts::<serve::ServeConfig>(name);
+        starts::<lanyard_authn::process::AuthnProcessConfig>(name);
+        starts::<lanyard_gateway::process::GatewayProcessConfig>(name);
+        starts::<lanyard_awsapi::process::AwsApiProcessConfig>(name);
+        starts::<lanyard_spoke::process::SpokeProcessConfig>(name);
+        starts::<lanyard_agent::config::AgentConfig>(name);
+    }
 }
 
 #[test]
