@@ -193,6 +193,7 @@ def immunity_57_a_folder_that_others_may_write_is_refused(new_hub, tmp_path):
         (["--listen", "0.0.0.0:0"], "loopback"),
         (["--grpc-listen", "0.0.0.0:0"], "loopback"),
         (["--aws-listen", "0.0.0.0:0"], "loopback"),
+        (["--listen", "localhost:0"], "`localhost:0` is no address: write IP:PORT"),
         (["--external-url", "http://hub.example"], "https"),
         (["--account", "12"], "account"),
         (["--region", "no region"], "region"),

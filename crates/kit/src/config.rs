@@ -9,6 +9,7 @@ mod nearest;
 mod print;
 mod range;
 mod source;
+mod wrong;
 
 pub use error::ConfigError;
 pub use nearest::nearest;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
@@ -14,7 +15,10 @@ pub type SecretBytes = secrecy::SecretSlice<u8>;
 /// What stands where a secret would be printed.
 pub const REDACTED: &str = "[redacted]";
 
-/// A secret in a configuration: read as a string, written back as [`REDACTED`].
+/// What a [`ConfigSecret`] is read from. Errors that say so do not say what was there instead.
+pub(crate) const EXPECTED: &str = "a secret, which is a string";
+
+/// A secret in a configuration: read as a string, written back as [`REDACTED`], which is read as none.
 #[derive(Clone, Default)]
 pub struct ConfigSecret(SecretString);
 
@@ -52,7 +56,31 @@ impl Serialize for ConfigSecret {
 
 impl<'de> Deserialize<'de> for ConfigSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
+        struct Secret;
+
+        impl Visitor<'_> for Secret {
+            type Value = ConfigSecret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ConfigSecret, E> {
+                self.visit_string(text.to_owned())
+            }
+
+            fn visit_string<E: Error>(self, text: String) -> Result<ConfigSecret, E> {
+                match text == REDACTED {
+                    true => Err(E::custom(format_args!(
+                        "`{REDACTED}` is what --print-config shows in place of a secret: put the secret itself there, or take the \
+                         key out and give it in the environment"
+                    ))),
+                    false => Ok(ConfigSecret::from(text)),
+                }
+            }
+        }
+
+        deserializer.deserialize_string(Secret)
     }
 }
 
@@ -84,5 +112,7 @@ mod tests {
         let secret: ConfigSecret = serde_json::from_str(r#""correct-horse""#).unwrap();
         assert_eq!(secret.expose_secret(), VALUE);
         assert_eq!(secret.into_inner().expose_secret(), VALUE);
+        let refused = serde_json::from_str::<ConfigSecret>(r#""[redacted]""#).unwrap_err().to_string();
+        assert!(refused.contains("--print-config") && refused.contains("environment"), "{refused}");
     }
 }

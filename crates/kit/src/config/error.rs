@@ -21,6 +21,14 @@ pub enum ConfigError {
         /// Line, column and what is wrong there.
         reason: String,
     },
+    /// A variable that begins as ours do, and goes on with no key.
+    #[error(
+        "the environment variable `{variable}` names no key: write LANYARD_KEY, for a key of a table LANYARD_TABLE__KEY; or unset it"
+    )]
+    NoKey {
+        /// The variable.
+        variable: String,
+    },
     /// Nothing is called that.
     #[error("{place} has the unknown key `{key}`; {}", hint(nearest.as_deref(), known))]
     UnknownKey {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::error::ConfigError;
 
-/// The whole configuration as TOML, defaults included. Secrets ([`ConfigSecret`](crate::ConfigSecret)) are redacted.
+/// The whole configuration as TOML, defaults included. Secrets ([`ConfigSecret`](crate::ConfigSecret)) are redacted, and
+/// have to be put back before it is loaded again.
 ///
 /// # Errors
 /// [`ConfigError::Print`] when the type is not a table, which is a mistake in the program.

@@ -1,6 +1,7 @@
 //! The three places, and their union.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ConfigError;
 use super::nearest::nearest;
+use super::wrong::{self, one_line};
 
 /// What configuration variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "LANYARD_";
@@ -33,7 +35,7 @@ pub const NOT_CONFIGURATION: &[&str] = &[
 const ALSO_OF_THE_COMMAND_LINE: &[&str] = &["LANYARD_READY_FILE", "LANYARD_STORE"];
 
 /// What is between the parts of a key in a variable's name.
-const SEPARATOR: &str = "__";
+pub(super) const SEPARATOR: &str = "__";
 
 /// Variables by name, as the process was given them.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +120,10 @@ impl Sources {
 }
 
 pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, ConfigError> {
+    let nameless = sources.environment.keys().find(|(key, ..)| key.iter().any(String::is_empty));
+    if let Some((_, variable, _)) = nameless {
+        return Err(ConfigError::NoKey { variable: variable.to_owned() });
+    }
     let mut figment = Figment::new();
     if let Some(path) = &sources.file {
         let text = std::fs::read_to_string(path)
@@ -137,7 +143,7 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
         if let Some(flags) = without_nulls(sources.flags.clone()) {
             figment = figment.merge(Flags(flags));
         }
-        let value = figment.find_value("").map_err(described)?;
+        let value = figment.find_value("").map_err(|error| described(&error, None))?;
         // By the plain values: figment's own way knows by itself where a value stands, and is three times as much code for each type.
         let mut error: figment::Error = match <T as serde::Deserialize<'_>>::deserialize(&value) {
             Ok(config) => return Ok(config),
@@ -153,7 +159,7 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
                 if expected.contains("string") && as_written.insert(name.clone()) => {}
             (Kind::UnknownField(..), Some(name))
                 if ALSO_OF_THE_COMMAND_LINE.contains(&name.as_str()) && left_alone.insert(name.clone()) => {}
-            _ => return Err(described(error)),
+            _ => return Err(described(&error, value_at(&value, &error.path))),
         }
     }
 }
@@ -167,19 +173,28 @@ fn metadata_of(figment: &Figment, root: &Value, error: &figment::Error) -> Optio
     let (mut value, mut nearest) = (root, figment.get_metadata(root.tag()));
     // Part by part, and not by figment's own paths: a key may have dots in it.
     for part in error.path.iter().chain(unknown) {
-        let inner = match value {
-            Value::Dict(_, members) => members.get(part),
-            Value::Array(_, items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
-            _ => None,
-        };
-        let Some(inner) = inner else { break };
+        let Some(inner) = part_of(value, part) else { break };
         value = inner;
         nearest = figment.get_metadata(value.tag()).or(nearest);
     }
     nearest.cloned()
 }
 
-fn described(error: figment::Error) -> ConfigError {
+/// The value at a path.
+fn value_at<'a>(root: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(root, |value, part| part_of(value, part))
+}
+
+fn part_of<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
+    match value {
+        Value::Dict(_, members) => members.get(part),
+        Value::Array(_, items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+        _ => None,
+    }
+}
+
+/// An error in our words, with the value that it is about.
+fn described(error: &figment::Error, value: Option<&Value>) -> ConfigError {
     let place = place(error.metadata.as_ref());
     let key = |last: &str| {
         let parts = error
@@ -208,14 +223,10 @@ fn described(error: figment::Error) -> ConfigError {
         Kind::Message(reason) if error.path.is_empty() => {
             ConfigError::Syntax { place, reason: one_line(reason) }
         }
-        Kind::UnknownVariant(actual, known) => {
-            let hint = match nearest(actual, known.iter().copied()) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => format!("known are {}", known.join(", ")),
-            };
-            ConfigError::Value { place, key: key(""), reason: format!("`{actual}` is not known; {hint}") }
+        kind => {
+            let key = key("");
+            ConfigError::Value { place, reason: wrong::reason(kind, &key, value), key }
         }
-        kind => ConfigError::Value { place, key: key(""), reason: one_line(&kind.to_string()) },
     }
 }
 
@@ -226,10 +237,6 @@ fn place(metadata: Option<&Metadata>) -> String {
         Some((name, _)) => name.to_owned(),
         None => metadata.map_or_else(|| "the configuration".to_owned(), |metadata| metadata.name.to_string()),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn without_nulls(flags: Option<serde_json::Value>) -> Option<serde_json::Value> {
@@ -261,8 +268,18 @@ impl Provider for FileText<'_> {
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Toml::string(self.text).data()
+        let read = <Toml as Format>::from_str::<Dict>(self.text);
+        let table = read.map_err(|error| syntax(self.text, error.message(), error.span()))?;
+        Ok(Map::from([(Profile::Default, table)]))
     }
+}
+
+/// Where a file is no TOML, and why: without the line itself, on which a secret may stand.
+fn syntax(text: &str, reason: &str, span: Option<Range<usize>>) -> String {
+    let Some(before) = span.and_then(|span| text.get(..span.start)) else { return reason.to_owned() };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+    format!("line {line}, column {column}: {reason}")
 }
 
 struct Variable<'a> {

@@ -3,6 +3,7 @@ use crate::{ConfigSecret, ExposeSecret};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,7 +188,7 @@ fn a_wrong_value_is_refused_with_its_place_and_what_was_expected() {
     let cases = [
         (Sources::none().file(&path), "`workers`", "u16"),
         (Sources::none().environment(variables(&[("LANYARD_WORKERS", "70000")])), "`LANYARD_WORKERS`", "u16"),
-        (Sources::none().environment(variables(&[("LANYARD_LOG", "3")])), "`LANYARD_LOG`", "struct Log"),
+        (Sources::none().environment(variables(&[("LANYARD_LOG", "3")])), "`LANYARD_LOG`", "it is a table"),
         (
             Sources::none().environment(variables(&[("LANYARD_LOG__FORMAT", "jsn")])),
             "`LANYARD_LOG__FORMAT`",
@@ -203,6 +204,55 @@ fn a_wrong_value_is_refused_with_its_place_and_what_was_expected() {
         let text = refused.to_string();
         assert!(text.contains(place) && text.contains(expected) && !text.contains('\n'), "{text}");
     }
+}
+
+#[test]
+fn a_refused_value_is_named_with_what_would_be_right() {
+    #[derive(Debug, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Door {
+        listen: SocketAddr,
+        names: Vec<IpAddr>,
+        house: House,
+    }
+    impl Default for Door {
+        fn default() -> Self {
+            Self { listen: ([127, 0, 0, 1], 0).into(), names: Vec::new(), house: House::default() }
+        }
+    }
+    let refused = |name: &str, value: &str| {
+        let sources = Sources::none().environment(variables(&[(name, value)]));
+        load::<Door>(&sources).unwrap_err().to_string()
+    };
+    let wrong = |name: &str, key: &str, reason: &str| {
+        format!("the environment variable `{name}` has a wrong value for `{key}`: {reason}")
+    };
+    let table =
+        "it is a table: write its keys below `[house]` in a file, or LANYARD_HOUSE__KEY in the environment";
+    let inner = "it is a table: write its keys below `[house.log]` in a file, or LANYARD_HOUSE__LOG__KEY in the environment";
+    let labels = "it is a table: write its keys below `[house.labels]` in a file, or LANYARD_HOUSE__LABELS__KEY in the environment";
+    for (name, value, key, reason) in [
+        (
+            "LANYARD_LISTEN",
+            "localhost:0",
+            "listen",
+            "`localhost:0` is no address: write IP:PORT, such as 127.0.0.1:0",
+        ),
+        ("LANYARD_LISTEN", "8443", "listen", "found unsigned int `8443`: write IP:PORT, such as 127.0.0.1:0"),
+        ("LANYARD_NAMES", "[\"me\"]", "names.0", "`me` is none: write an IP address, such as 127.0.0.1"),
+        ("LANYARD_HOUSE", "5", "house", table),
+        ("LANYARD_HOUSE", "correct-horse", "house", table),
+        ("LANYARD_HOUSE__LOG", "correct-horse", "house.log", inner),
+        ("LANYARD_HOUSE__LABELS", "correct-horse", "house.labels", labels),
+    ] {
+        assert_eq!(refused(name, value), wrong(name, key, reason), "{value}");
+    }
+    for name in ["LANYARD_", "LANYARD_HOUSE__", "LANYARD___LOG"] {
+        let said = refused(name, "1");
+        assert!(said.starts_with(&format!("the environment variable `{name}` names no key")), "{said}");
+    }
+    let long = refused("LANYARD_LISTEN", &"x".repeat(1000));
+    assert!(long.len() < 300, "{long}");
 }
 
 #[test]
@@ -229,7 +279,15 @@ fn what_is_printed_can_be_put_into_a_file_and_shows_no_secret() {
     let text = print_config(&house).unwrap();
     assert!(!text.contains("correct-horse") && text.contains("password = \"[redacted]\""), "{text}");
     let (_dir, path) = file(&text);
-    let again: House = load(&Sources::none().file(path)).unwrap();
+    // What was a secret is told from one by its name,
+    let refused = load::<House>(&Sources::none().file(&path)).unwrap_err().to_string();
+    assert!(
+        refused.contains("wrong value for `password`: `[redacted]` is what --print-config shows"),
+        "{refused}"
+    );
+    // and comes from elsewhere.
+    let environment = variables(&[("LANYARD_PASSWORD", "correct-horse")]);
+    let again: House = load(&Sources::none().file(path).environment(environment)).unwrap();
     assert_eq!(print_config(&again).unwrap(), text);
     assert_eq!((again.sans, again.labels), (house.sans, house.labels));
     assert_eq!(again.log.format, Format::Json);
@@ -239,6 +297,18 @@ fn what_is_printed_can_be_put_into_a_file_and_shows_no_secret() {
 fn a_secret_is_read_from_any_place_and_does_not_reach_an_error() {
     let house = from_environment(&[("LANYARD_PASSWORD", "12345")]).unwrap();
     assert_eq!(house.password.unwrap().expose_secret(), "12345");
-    let refused = load::<House>(&Sources::none().flags(json!({"password": ["correct-horse"]}))).unwrap_err();
-    assert!(!refused.to_string().contains("correct-horse"), "{refused}");
+    for wrong in [json!(["correct-horse"]), json!({"correct-horse": 1}), json!(4711), json!(true)] {
+        let refused =
+            load::<House>(&Sources::none().flags(json!({"password": wrong}))).unwrap_err().to_string();
+        assert!(refused.contains("`password`: it is a secret"), "{refused}");
+        for secret in ["correct-horse", "4711", "true"] {
+            assert!(!refused.contains(secret), "{refused}");
+        }
+    }
+    // Without its quotes it is no TOML.
+    for text in ["workers = 3\npassword = correct-horse\n", "workers = 3\npassword = 'correct-horse\n"] {
+        let (_dir, path) = file(text);
+        let refused = load::<House>(&Sources::none().file(&path)).unwrap_err().to_string();
+        assert!(!refused.contains("correct-horse") && refused.contains("line 2, column "), "{refused}");
+    }
 }
