@@ -16,7 +16,7 @@
 //! [`grpc_timeout`], how long these may take; [`clock`], because nothing that decides reads
 //! the time on its own; [`http_client`], the one way out to other people's servers; [`batches`], for what nobody waits
 //! for; [`limits`], for how often something may be done; [`caught()`], for work that must not end others by a panic;
-//! [`secret`], values that cannot be printed.
+//! [`complain()`], for what is said where there is no log; [`secret`], values that cannot be printed.
 //!
 //! ```no_run
 //! use lanyard_kit::{life, serve, telemetry};
@@ -36,6 +36,7 @@
 pub mod batches;
 mod caught;
 pub mod clock;
+mod complain;
 pub mod config;
 pub mod grpc_timeout;
 pub mod health;
@@ -52,6 +53,7 @@ mod within;
 
 pub use caught::{Panicked, caught, caught_now};
 pub use clock::{Clock, SystemClock, TestClock};
+pub use complain::complain;
 pub use health::Readiness;
 pub use secret::{ConfigSecret, ExposeSecret, SecretBytes, SecretString};
 pub use within::within;

@@ -13,10 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::Readiness;
 use crate::telemetry::trace::Tracing;
 use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, TelemetryConfig, init_log};
 use crate::tls::install_provider;
+use crate::{Readiness, complain};
 
 pub use configured::{Flags, configured, sources};
 
@@ -146,10 +146,9 @@ pub fn tell_ready(about: &serde_json::Value, ready_file: Option<&Path>) -> Resul
     Ok(())
 }
 
-/// Says on standard error why the configuration is wrong, and gives the exit code for it.
-#[expect(clippy::print_stderr, reason = "the log is not set up when the configuration is wrong")]
+/// Says on standard error why the configuration is wrong, for which no log is set up, and gives the exit code for it.
 pub fn configuration_fault(fault: &dyn Display) -> ExitCode {
-    eprintln!("lanyard: {fault}");
+    complain(&format!("lanyard: {fault}"));
     ExitCode::from(EXIT_CONFIGURATION)
 }
 

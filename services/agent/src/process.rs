@@ -14,7 +14,7 @@ use http::Request;
 use hyper::body::Incoming;
 use lanyard_kit::life::{self, EXIT_FAULT, Life, configuration_fault};
 use lanyard_kit::serve::{Answerer, PlainServer};
-use lanyard_kit::{Clock, SystemClock};
+use lanyard_kit::{Clock, SystemClock, complain};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
@@ -47,12 +47,11 @@ pub fn main(command: &AgentCommand) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "these run without a log")]
 fn once<E: std::fmt::Display>(work: impl FnOnce() -> Result<(), E>) -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lanyard: {error}");
+            complain(&format!("lanyard: {error}"));
             ExitCode::from(EXIT_FAULT)
         }
     }

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use lanyard_kit::life::configuration_fault;
+use lanyard_kit::{complain, life::configuration_fault};
 
 /// The program that runs another.
 const RUNNER: &str = "go-runner";
@@ -112,7 +112,6 @@ impl Runner {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "there is no log yet")]
     fn command(&self) -> Result<Command, RunnerError> {
         let is_own = OWN.iter().any(|own| base_name(&self.program) == Some(OsStr::new(own)));
         // This very program, wherever it is; it then sees the name that it was called by.
@@ -126,10 +125,10 @@ impl Runner {
             return Ok(command);
         };
         if self.also_stdout {
-            eprintln!(
+            complain(&format!(
                 "lanyard: go-runner: --also-stdout is left out: the output goes to `{}` alone",
                 path.display()
-            );
+            ));
         }
         let fault = |reason| RunnerError::LogFile { path: path.clone(), reason };
         let file = OpenOptions::new().append(true).create(true).mode(LOG_FILE_MODE).open(path);

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+pub use lanyard_kit::complain;
+
 use crate::{
     commands, demo,
     exit::Ending,
@@ -221,12 +223,6 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Completion(args) => args.run(),
         }
     }))
-}
-
-/// One message on standard error.
-#[expect(clippy::print_stderr, reason = "commands have no log of their own")]
-pub fn complain(text: &str) {
-    eprintln!("{text}");
 }
 
 #[cfg(test)]

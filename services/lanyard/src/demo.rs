@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use self::stage::Stage;
 use crate::{
+    cli::complain,
     exit::{Ending, USAGE},
     hub::HubArgs,
 };
@@ -31,14 +32,14 @@ pub struct Args {
 /// Runs the tour; it ends with *no* where something went otherwise than it should.
 pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
     if args.stack && hub.ready_file.is_none() {
-        tracing_free_stderr("lanyard demo: --stack needs --ready-file: the file that the stack wrote");
+        complain("lanyard demo: --stack needs --ready-file: the file that the stack wrote");
         return ExitCode::from(USAGE);
     }
     match stage(args, hub).and_then(|stage| story::tell(stage, args.keep)) {
         Ok(()) => Ending::Yes.into(),
         Err(error) => {
             // What went wrong belongs beside the log, not into the tour's own output.
-            tracing_free_stderr(&format!("lanyard demo: {error:#}"));
+            complain(&format!("lanyard demo: {error:#}"));
             Ending::No.into()
         }
     }
@@ -49,9 +50,4 @@ fn stage(args: &Args, hub: &HubArgs) -> anyhow::Result<Stage> {
         Some(ready_file) => Stage::on(ready_file),
         None => Stage::start(),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the tour has no log of its own")]
-fn tracing_free_stderr(text: &str) {
-    eprintln!("{text}");
 }

@@ -16,6 +16,7 @@ use std::{
 const YES: i32 = 0;
 const NO: i32 = 1;
 const USAGE: i32 = 2;
+const CONFIGURATION: i32 = 64;
 const NO_ANSWER: i32 = 69;
 
 const KEY: [(&str, &str); 3] = [
@@ -57,12 +58,15 @@ impl Home {
         path.display().to_string()
     }
 
+    fn command(&self, words: &[&str], variables: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_lanyard")));
+        command.args(words).env_clear().env("HOME", self.0.path()).envs(variables.iter().copied());
+        command
+    }
+
     fn run(&self, words: &[&str], stdin: &str, variables: &[(&str, &str)]) -> Said {
-        let mut child = Command::new(Path::new(env!("CARGO_BIN_EXE_lanyard")))
-            .args(words)
-            .env_clear()
-            .env("HOME", self.0.path())
-            .envs(variables.iter().copied())
+        let mut child = self
+            .command(words, variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -411,6 +415,26 @@ fn a_wrong_line_ends_as_one_whoever_finds_it() {
     // What is wrong in a configuration has the code that service managers know.
     let region = home.run(&["serve", "--region", "NOWHERE"], "", &[]);
     assert_eq!(region.code, i32::from(lanyard_kit::life::EXIT_CONFIGURATION), "{}", region.err);
+}
+
+#[test]
+fn a_reader_of_standard_error_that_went_away_changes_no_exit_code() {
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32);
+    let home = Home::new();
+    let cases: [Case<'_>; 5] = [
+        (&["token", "inspect", "/nope"], &[], USAGE),
+        (&["serve"], &[("LANYARD_X", "1")], CONFIGURATION),
+        (&["run", "agent", "server"], &[("LANYARD_X", "1")], CONFIGURATION),
+        (&["demo", "--stack"], &[], USAGE),
+        (&["cluster", "list"], &KEY, NO_ANSWER),
+    ];
+    for (words, variables, code) in cases {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = home.command(words, variables);
+        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{words:?}");
+    }
 }
 
 #[test]
