@@ -99,7 +99,7 @@ class Stack(Hub):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment(LANYARD_BIN=os.environ["LANYARD_BIN"]),
+                env=self._environment(LANYARD_BIN=os.environ["LANYARD_BIN"], LANYARD_CONFIG="/nowhere/of-another-hub.toml"),
             )
         deadline = time.monotonic() + 2 * READY_SECONDS_MAX
         while not self.ready_file.exists():

@@ -42,6 +42,16 @@ def environment(home: pathlib.Path) -> dict[str, str]:
     return kept | {"HOME": str(home), "TMPDIR": str(home / "tmp"), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+def of_another_hub(folder: pathlib.Path) -> dict[str, str]:
+    """What somebody has set for a real hub, of which the tour must take nothing."""
+    return {
+        "LANYARD_STORE": f"sqlite:{folder / 'real.db'}",
+        "LANYARD_CONFIG": str(folder / "real.toml"),
+        "LANYARD_CLIENT_CERT": str(folder / "real.crt"),
+        "LANYARD_CLIENT_KEY": str(folder / "real.key"),
+    }
+
+
 def assert_whole(said: str) -> None:
     """Every part was told, in order, and nothing that opens a door."""
     at = 0
@@ -79,19 +89,18 @@ def assert_stock_kubectl(said: str) -> None:
 @pytest.mark.skipif(bool(REPLICAS), reason="it starts a hub of its own, as the run against one process shows")
 def test_the_tour_is_told_whole_and_leaves_nothing_behind(tmp_path):
     command = [os.environ["LANYARD_BIN"], "demo"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=environment(tmp_path)
-    )
+    variables = environment(tmp_path) | of_another_hub(tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=variables)
     assert done.returncode == YES, done.stdout + done.stderr
     assert_whole(done.stdout)
+    assert not list(tmp_path.glob("real*")), "the tour's hub took another hub's settings"
     assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"
 
 
 def test_the_tour_runs_on_a_hub_that_is_there(hub, tmp_path):
     command = [os.environ["LANYARD_BIN"], "demo", "--stack", "--ready-file", str(hub.ready_file)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=environment(tmp_path)
-    )
+    variables = environment(tmp_path) | of_another_hub(tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=variables)
     assert done.returncode == YES, done.stdout + done.stderr
     assert_whole(done.stdout)
 

@@ -213,6 +213,17 @@ fn own_program(service: &str) -> String {
     format!("lanyard-{service}")
 }
 
+/// A program without the settings of whoever runs the stack, such as the store of a real hub: the stack has its own, and `--set`.
+fn clean(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LANYARD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// The folder, made for its owner alone.
 fn private(folder: &Path) -> Result<&Path> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -325,7 +336,7 @@ impl<'a> Stack<'a> {
     }
 
     fn issue(&self, service: &str, store: &str) -> Result<Issued> {
-        let mut command = Command::new(&self.lanyard);
+        let mut command = clean(&self.lanyard);
         command.args(["pki", "issue", service, "--output", "json", "--out"]).arg(self.folder.join(service));
         command.arg("--data-dir").arg(self.folder.join("data")).env("LANYARD_STORE", store);
         let output = command.output().context("cannot run lanyard pki issue")?;
@@ -372,9 +383,9 @@ impl<'a> Stack<'a> {
     /// What runs a replica: the one program that has all services in it, or of every second one the service's own.
     fn program(&self, service: &str, number: u8, own_programs: bool) -> Command {
         if own_programs && number % 2 == 1 {
-            return Command::new(self.lanyard.with_file_name(own_program(service)));
+            return clean(&self.lanyard.with_file_name(own_program(service)));
         }
-        let mut command = Command::new(&self.lanyard);
+        let mut command = clean(&self.lanyard);
         command.args(["run", service]);
         command
     }
@@ -423,7 +434,7 @@ impl<'a> Stack<'a> {
 
     /// The tour, on the stack.
     fn demo(&mut self, ready_file: &Path) -> Result<()> {
-        let mut command = Command::new(&self.lanyard);
+        let mut command = clean(&self.lanyard);
         command.args(["demo", "--stack", "--ready-file"]).arg(ready_file);
         let finished = run_command(self.watchdog, &mut command, show_all)?;
         ensure!(finished.status.success(), "the tour went wrong, {}", finished.status);

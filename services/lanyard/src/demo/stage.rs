@@ -63,12 +63,16 @@ impl Stage {
         let (folder, program) = place()?;
         let ready_file = folder.join("ready.json");
         let log = File::create(folder.join("hub.log"))?;
-        let hub = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
             .args(["--aws-listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.join("hub"))
             .arg("--ready-file")
-            .arg(&ready_file)
+            .arg(&ready_file);
+        // What is set for a real hub, such as its store, is not the tour's.
+        clean(&mut command, &folder);
+        let hub = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
