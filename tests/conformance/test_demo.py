@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -16,6 +17,8 @@ from hub import READY_SECONDS_MAX, STOP_SECONDS_MAX, YES
 from stack import REPLICAS
 
 TOUR_SECONDS_MAX = 120
+# How shells say that a signal has ended a program.
+INTERRUPTED, TERMINATED = 130, 143
 # What each part comes to, in order, by the code that `explain` has for it.
 PARTS = (
     ("Ana is let in, and may view team-a", "access_policy"),
@@ -137,3 +140,37 @@ def test_what_is_kept_serves_until_ctrl_c_and_goes_with_it(tmp_path):
                 os.killpg(tour.pid, signal.SIGKILL)
                 tour.wait()
     assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"
+
+
+@pytest.mark.skipif(bool(REPLICAS), reason="it starts a hub of its own, as the run against one process shows")
+@pytest.mark.parametrize(
+    ("shown", "told", "code"),
+    [
+        (None, signal.SIGTERM, TERMINATED),
+        ("== A cluster", signal.SIGTERM, TERMINATED),
+        ("== Badges", signal.SIGINT, INTERRUPTED),
+    ],
+)
+def test_a_tour_that_is_told_to_stop_takes_its_hub_and_its_keys_along(tmp_path, shown, told, code):
+    """The tour alone is told, as by a supervisor: while its hub starts, and in the midst of its parts."""
+    command = [os.environ["LANYARD_BIN"], "demo"]
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        tour = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(tmp_path), start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + TOUR_SECONDS_MAX
+            while not (shown in said.read_text() if shown else list((tmp_path / "tmp").glob("*/hub.log"))):
+                assert tour.poll() is None and time.monotonic() < deadline, said.read_text()
+                time.sleep(0.01)
+            tour.send_signal(told)
+            assert tour.wait(STOP_SECONDS_MAX) == code, said.read_text()
+            assert "told to stop before its end" in said.read_text()
+            assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"
+            with pytest.raises(ProcessLookupError):
+                os.killpg(tour.pid, 0)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(tour.pid, signal.SIGKILL)
+            tour.wait()

@@ -36,7 +36,10 @@ Of `serve` and `run`, which go on until they are told to stop:
   75  it was cut short, by its deadline or a second signal
 Of `spoke push`, which goes on too, beside those of commands:
   64  its --log is wrong
-  75  it was cut short, likewise";
+  75  it was cut short, likewise
+Of `demo`, beside those of commands:
+  130 Ctrl-C came before its end
+  143 SIGTERM came before its end";
 
 /// Access between AWS identities and Kubernetes clusters: who knocks, which badge they get, which doors it opens.
 #[derive(Debug, Parser)]

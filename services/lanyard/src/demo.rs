@@ -1,12 +1,13 @@
 //! `lanyard demo`: the tour a newcomer runs first. It starts a hub of its own, or takes a stack that runs, and uses this very
 //! program on it, so that every line it shows is one that you can type.
 
+mod signals;
 mod stage;
 mod story;
 
 use std::process::ExitCode;
 
-use self::stage::Stage;
+use self::{signals::Signals, stage::Stage};
 use crate::{
     cli::complain,
     exit::{Ending, USAGE},
@@ -35,9 +36,22 @@ pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
         complain("lanyard demo: --stack needs --ready-file: the file that the stack wrote");
         return ExitCode::from(USAGE);
     }
-    match stage(args, hub).and_then(|stage| story::tell(stage, args.keep)) {
-        Ok(()) => Ending::Yes.into(),
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
         Err(error) => {
+            complain(&format!("lanyard demo: signals cannot be heard: {error}"));
+            return Ending::No.into();
+        }
+    };
+    let ended = stage(args, hub, signals.clone()).and_then(|stage| story::tell(stage, args.keep));
+    match (ended, signals.told()) {
+        (Ok(()), _) => Ending::Yes.into(),
+        // A terminal's Ctrl-C ends the command that was shown too, of which there is nothing to say.
+        (Err(_), Some(code)) => {
+            complain("lanyard demo: it was told to stop before its end");
+            ExitCode::from(code)
+        }
+        (Err(error), None) => {
             // What went wrong belongs beside the log, not into the tour's own output.
             complain(&format!("lanyard demo: {error:#}"));
             Ending::No.into()
@@ -45,9 +59,9 @@ pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
     }
 }
 
-fn stage(args: &Args, hub: &HubArgs) -> anyhow::Result<Stage> {
+fn stage(args: &Args, hub: &HubArgs, signals: Signals) -> anyhow::Result<Stage> {
     match hub.ready_file.as_deref().filter(|_| args.stack) {
-        Some(ready_file) => Stage::on(ready_file),
-        None => Stage::start(),
+        Some(ready_file) => Stage::on(ready_file, signals),
+        None => Stage::start(signals),
     }
 }

@@ -10,6 +10,10 @@ pub const NO: u8 = 1;
 pub const USAGE: u8 = 2;
 /// There is no answer: the hub is away, throttled, or at fault. Trying again may help.
 pub const NO_ANSWER: u8 = 69;
+/// Ctrl-C came before its end: as shells say it of a program that SIGINT ends.
+pub const INTERRUPTED: u8 = 130;
+/// SIGTERM came before its end, likewise.
+pub const TERMINATED: u8 = 143;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,21 +6,24 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use lanyard_iam::Credentials;
 
+use super::signals::Signals;
 use crate::{output::line, serve::Ready};
 
 /// How long a hub may take to be ready.
 const READY_WAIT: Duration = Duration::from_secs(30);
-/// How long it may take to stop.
+/// How long it, or a command, may take to stop.
 const STOP_WAIT: Duration = Duration::from_secs(15);
 /// How often either is looked for.
 const POLL: Duration = Duration::from_millis(20);
-/// How often it is looked whether a hub that is kept is still there.
+/// How often it is looked whether a hub that is kept is still there, and the tour not told to end.
 const KEPT_POLL: Duration = Duration::from_millis(200);
 /// How long a change may take to every replica, which no answer tells: several times what it takes on loopback.
 const SEEN_WAIT: Duration = Duration::from_millis(300);
@@ -38,6 +41,7 @@ pub(super) struct Stage {
     program: PathBuf,
     /// None where it is not ours.
     hub: Option<Child>,
+    signals: Signals,
 }
 
 /// Who runs a command.
@@ -51,18 +55,18 @@ pub(super) enum As<'a> {
 
 impl Stage {
     /// Takes the hub of a ready-file, which may be of several processes.
-    pub(super) fn on(ready_file: &Path) -> anyhow::Result<Self> {
-        let (folder, program) = place()?;
+    pub(super) fn on(ready_file: &Path, signals: Signals) -> anyhow::Result<Self> {
         // Commands run with another home, and perhaps elsewhere.
         let ready_file = std::path::absolute(ready_file)?;
-        Ok(Self { ready: Ready::read(&ready_file)?, folder, ready_file, program, hub: None })
+        let ready = Ready::read(&ready_file)?;
+        let (folder, program) = place()?;
+        Ok(Self { ready, folder, ready_file, program, hub: None, signals })
     }
 
     /// Starts a hub on free ports.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(super) fn start(signals: Signals) -> anyhow::Result<Self> {
         let (folder, program) = place()?;
         let ready_file = folder.join("ready.json");
-        let log = File::create(folder.join("hub.log"))?;
         let mut command = Command::new(&program);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
@@ -72,12 +76,6 @@ impl Stage {
             .arg(&ready_file);
         // What is set for a real hub, such as its store, is not the tour's.
         clean(&mut command, &folder);
-        let hub = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("the hub does not start")?;
         let placeholder = Ready {
             gateway: String::new(),
             grpc: String::new(),
@@ -89,7 +87,11 @@ impl Stage {
             region: String::new(),
             hub_id: String::new(),
         };
-        let mut stage = Self { folder, ready: placeholder, ready_file, program, hub: Some(hub) };
+        // Before there is a hub, so that the folder goes also where none starts.
+        let mut stage = Self { folder, ready: placeholder, ready_file, program, hub: None, signals };
+        let log = File::create(stage.folder.join("hub.log"))?;
+        let hub = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        stage.hub = Some(hub.context("the hub does not start")?);
         stage.ready = stage.wait()?;
         Ok(stage)
     }
@@ -100,13 +102,20 @@ impl Stage {
             if self.ready_file.exists() {
                 return Ok(Ready::read(&self.ready_file)?);
             }
+            self.go_on()?;
             if let Some(status) = self.hub.as_mut().map(Child::try_wait).transpose()?.flatten() {
                 let log = std::fs::read_to_string(self.folder.join("hub.log")).unwrap_or_default();
                 bail!("the hub ended with {status}:\n{log}");
             }
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
         bail!("the hub was not ready within {} s", READY_WAIT.as_secs());
+    }
+
+    /// An error where the tour was told to end.
+    fn go_on(&self) -> anyhow::Result<()> {
+        ensure!(self.signals.told().is_none(), "told to end");
+        Ok(())
     }
 
     /// A command of this program on the hub, with nothing of the caller's own AWS settings.
@@ -153,11 +162,41 @@ impl Stage {
 
     /// Runs a command of this program. A change on a hub of several processes has the time that it takes to all of them.
     fn done(&self, command: Command, arguments: &[&str], stdin: Option<&str>) -> anyhow::Result<Output> {
-        let output = run(command, stdin)?;
+        let output = self.run(command, stdin)?;
         if self.hub.is_none() && !arguments.first().is_some_and(|first| READING.contains(first)) {
-            std::thread::sleep(SEEN_WAIT);
+            thread::sleep(SEEN_WAIT);
         }
         Ok(output)
+    }
+
+    /// Runs a command to its end, or until the tour is told to end.
+    fn run(&self, mut command: Command, stdin: Option<&str>) -> anyhow::Result<Output> {
+        self.go_on()?;
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), stdin) {
+            pipe.write_all(text.as_bytes())?;
+        }
+        let id = child.id();
+        let (tell, ended) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody waits any more for one that does not end when it is told to.
+            let _ = tell.send(child.wait_with_output());
+        });
+        loop {
+            match ended.recv_timeout(POLL) {
+                Ok(output) => return Ok(output?),
+                Err(RecvTimeoutError::Disconnected) => bail!("nobody says how a command ended"),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(told) = self.go_on() {
+                        ask_to_stop(id);
+                        // It may write into the folder as long as it is there.
+                        let _ = ended.recv_timeout(STOP_WAIT);
+                        return Err(told);
+                    }
+                }
+            }
+        }
     }
 
     /// Shows a `kubectl` command through a kubeconfig, with a key.
@@ -177,7 +216,7 @@ impl Stage {
             .env("PATH", self.path_with_this_program())
             .env("AWS_ACCESS_KEY_ID", key.access_key_id.as_str())
             .env("AWS_SECRET_ACCESS_KEY", key.secret_access_key.expose());
-        let output = run(command, None)?;
+        let output = self.run(command, None)?;
         let code = output.status.code();
         for text in String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).lines() {
             line(&format!("    {text}"))?;
@@ -194,32 +233,24 @@ impl Stage {
         std::env::join_paths(all).unwrap_or(rest.clone())
     }
 
-    /// Waits for Ctrl-C, or until the hub ends by itself. The key is taken here, so that the tour's folder goes with it.
+    /// Waits until the tour is told to end, which is how one that is kept does, or until the hub ends by itself.
     pub(super) fn keep(&mut self) -> anyhow::Result<()> {
         let Some(hub) = &mut self.hub else { return Ok(()) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let mut pressed = std::pin::pin!(tokio::signal::ctrl_c());
-            while hub.try_wait()?.is_none() {
-                tokio::select! {
-                    pressed = &mut pressed => return Ok(pressed?),
-                    () = tokio::time::sleep(KEPT_POLL) => {}
-                }
-            }
-            Ok(())
-        })
+        while self.signals.told().is_none() && hub.try_wait()?.is_none() {
+            thread::sleep(KEPT_POLL);
+        }
+        Ok(())
     }
 
     fn stop(&mut self) -> anyhow::Result<()> {
         let Some(hub) = &mut self.hub else { return Ok(()) };
-        // SIGTERM, for a graceful stop; a child of ours, by its number.
-        let _ = Command::new("kill").arg(hub.id().to_string()).status();
+        ask_to_stop(hub.id());
         let begun = Instant::now();
         while begun.elapsed() < STOP_WAIT {
             if hub.try_wait()?.is_some() {
                 return Ok(());
             }
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
         hub.kill()?;
         hub.wait()?;
@@ -256,12 +287,9 @@ fn clean(command: &mut Command, home: &Path) {
         .env("HOME", home);
 }
 
-fn run(mut command: Command, stdin: Option<&str>) -> anyhow::Result<Output> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), stdin) {
-        pipe.write_all(text.as_bytes())?;
-    }
-    Ok(child.wait_with_output()?)
+/// SIGTERM, for a graceful stop; to a child of ours, by its number.
+fn ask_to_stop(child: u32) {
+    let _ = Command::new("kill").arg(child.to_string()).status();
 }
 
 /// As one would type it: words with blanks or stars in quotes.
