@@ -116,6 +116,7 @@ class Hub:
         grpc_listen: str = "127.0.0.1:0",
         aws_listen: str = "127.0.0.1:0",
     ) -> Hub:
+        # It takes away that of a hub that was killed, but perhaps after it was looked for here.
         self.ready_file.unlink(missing_ok=True)
         command = [
             os.environ["LANYARD_BIN"],

@@ -131,6 +131,7 @@ class Stack(Hub):
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_SECONDS_MAX * len(SERVICES))
         assert process.returncode == 0, f"the stack ended with {process.returncode}: {self.log()[-4000:]}"
+        assert not list(self.folder.glob("*.ready.json")), "a service that has stopped is said to be ready"
         assert "panicked at" not in self.log(), self.log()[-4000:]
 
     def run(self, *words: str, **choices) -> subprocess.CompletedProcess:

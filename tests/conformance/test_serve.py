@@ -10,7 +10,7 @@ import pytest
 
 from cluster import Cluster, with_id
 from databases import own_database
-from hub import USAGE
+from hub import NO_ANSWER, USAGE
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
@@ -317,3 +317,16 @@ def test_the_ready_file_says_where_everything_is(hub):
     for url in ("gateway", "grpc"):
         assert ready[url].startswith("https://127.0.0.1:")
     assert "BEGIN CERTIFICATE" in pathlib.Path(ready["ca"]).read_text()
+
+
+def test_the_ready_files_are_there_as_long_as_the_hub_answers(new_hub):
+    hub = new_hub().start()
+    files = [hub.ready_file, hub.data / "ready.json"]
+    assert [json.loads(file.read_text()) for file in files] == [hub.ready] * 2
+    second = [os.environ["LANYARD_BIN"], "serve", "--data-dir", str(hub.data), "--ready-file", str(hub.ready_file)]
+    done = subprocess.run(second, capture_output=True, text=True, timeout=60, env={"HOME": str(hub.folder)})
+    assert done.returncode == 1 and "is in use by a running" in done.stderr, done.stderr
+    assert [json.loads(file.read_text()) for file in files] == [hub.ready] * 2, "who may not have the folder takes nothing from it"
+    hub.stop()
+    assert not any(file.exists() for file in files)
+    assert "ready.json" in hub.refused("cluster", "list", code=NO_ANSWER)

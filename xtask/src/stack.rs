@@ -398,7 +398,7 @@ impl<'a> Stack<'a> {
     fn ready<T: for<'de> Deserialize<'de>>(&mut self, service: &str, number: u8) -> Result<Option<T>> {
         let (path, begun) = (self.ready_file(service, number), Instant::now());
         loop {
-            // Written in one go, but not renamed into place: half of it is no JSON yet.
+            // Not there yet, for it is renamed into place whole.
             if let Some(ready) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
                 return Ok(Some(ready));
             }

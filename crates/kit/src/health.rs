@@ -89,6 +89,12 @@ impl Readiness {
         *self.inner.ready.borrow()
     }
 
+    /// Whether the process was told to stop, be it while it starts.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.is_cancelled()
+    }
+
     /// Waits until everything is ready.
     pub async fn wait(&self) {
         // An error means the sender is gone, which `self` holds: then there is nobody left to wait for.
@@ -99,7 +105,7 @@ impl Readiness {
     #[must_use]
     pub fn report(&self) -> Report {
         let parts = self.parts().clone();
-        let stopping = self.inner.stopping.is_cancelled();
+        let stopping = self.is_stopping();
         Report { ready: !stopping && all_ready(&parts), stopping, parts }
     }
 

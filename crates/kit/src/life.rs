@@ -1,10 +1,10 @@
 //! The life of a process: how it begins, how it is told to stop, in which order it does, and what it exits with.
 
 mod configured;
+mod ready_file;
 
 use std::fmt::Display;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::tls::install_provider;
 use crate::{Readiness, complain};
 
 pub use configured::{Flags, configured, sources};
+pub use ready_file::{ReadyFile, ReadyFileError};
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -123,27 +124,6 @@ impl Life {
         tokio::time::sleep(notice).await;
         self.stop.cancel();
     }
-}
-
-/// The ready-file cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("ready-file `{}`", path.display())]
-pub struct ReadyFileError {
-    path: PathBuf,
-    source: std::io::Error,
-}
-
-/// Says that everything answers, and where: in the log, and for scripts in the ready-file, where there is one.
-///
-/// # Errors
-/// When that cannot be written.
-pub fn tell_ready(about: &serde_json::Value, ready_file: Option<&Path>) -> Result<(), ReadyFileError> {
-    if let Some(path) = ready_file {
-        std::fs::write(path, format!("{about:#}\n"))
-            .map_err(|source| ReadyFileError { path: path.to_owned(), source })?;
-    }
-    info!(%about, "ready");
-    Ok(())
 }
 
 /// Says on standard error why the configuration is wrong, for which no log is set up, and gives the exit code for it.

@@ -5,7 +5,7 @@ use std::{future::Future, process::ExitCode, sync::Arc};
 use lanyard_api::{grpc::with_health_and_reflection, methods};
 use lanyard_kit::{
     Clock, SystemClock,
-    life::{self, Flags, Life},
+    life::{self, Flags, Life, ReadyFile},
     serve::{Guarded, Options, Server},
     telemetry::{Calls, ServedCalls},
     together::Together,
@@ -85,6 +85,7 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register(S::HOLDER.as_str());
     let process = config.process().clone();
+    let mut ready_file = process.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let opened = Opened::open(S::HOLDER, &process, &clock).await?;
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&opened.identity).follow()));
     let mut options = Options::loopback(0).with_live_tls(opened.identity.server());
@@ -105,7 +106,7 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
         "metrics": life.metrics_url(),
         "hub_id": opened.hub.to_string(),
     });
-    life::tell_ready(&about, process.ready_file.as_deref())?;
+    life.tell_ready(&about, ready_file.as_mut())?;
     serving.await?;
     service.flush().await;
     opened.store.close().await;

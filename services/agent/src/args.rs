@@ -143,7 +143,7 @@ pub struct Args {
     /// A TOML file with all of this.
     #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Written once everything answers: one JSON object for scripts.
+    /// Written once everything answers, and removed at the end: one JSON object for scripts.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// What is logged, such as `info,lanyard_agent=debug`.

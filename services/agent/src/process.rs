@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use http::Request;
 use hyper::body::Incoming;
-use lanyard_kit::life::{self, EXIT_FAULT, Life, configuration_fault};
+use lanyard_kit::life::{self, EXIT_FAULT, Life, ReadyFile, configuration_fault};
 use lanyard_kit::serve::{Answerer, PlainServer};
 use lanyard_kit::{Clock, SystemClock, complain};
 use tokio::task::{JoinError, JoinSet};
@@ -82,6 +82,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     {
         info!(%error, "the packet rules that keep pods from the node's metadata service cannot be written yet");
     }
+    let mut ready_file = config.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let pods = parts::pods(&config)?.map(Arc::new);
     let namespaces = parts::namespaces(&config)?;
     let within = parts::milliseconds(config.cache.fetch_timeout_ms);
@@ -136,7 +137,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     // Who has credentials by the other road gets them meanwhile.
     let write = |redirect: Redirect| aside(move || redirect.write());
     if rules.settle(&redirected, &life.stop(), write, || aside(Redirect::remove)).await {
-        life::tell_ready(&about, config.ready_file.as_deref())?;
+        life.tell_ready(&about, ready_file.as_mut())?;
         let (stop, stands) = (life.stop(), |redirect: Redirect| aside(move || redirect.stands()));
         serving.spawn(async move { rules.keep(&redirected, &stop, stands, write).await });
     }

@@ -9,7 +9,7 @@ use std::{
 
 use lanyard_kit::{
     Clock, SystemClock,
-    life::{self, Flags, Life},
+    life::{self, Flags, Life, ReadyFile},
     peers::each_has_an_address,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
@@ -110,6 +110,7 @@ pub fn main(args: &Args) -> ExitCode {
 
 /// Ways to the services, door, listener, in this order; ready once each service is there.
 async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
+    let mut ready_file = config.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("services");
     let identity = Arc::new(LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?);
@@ -141,7 +142,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     let serving = tokio::spawn(server.run(door, life.stop()));
     if life.stop().run_until_cancelled(backend.connected()).await.is_some() {
         ready.ready();
-        life::tell_ready(&about, config.ready_file.as_deref())?;
+        life.tell_ready(&about, ready_file.as_mut())?;
     }
     serving.await?;
     if let Some(recorder) = backend.recorder() {

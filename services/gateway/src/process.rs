@@ -13,7 +13,7 @@ use lanyard_api::mapping::Clusters as _;
 use lanyard_iam::{AccountId, Region, partition_of_region};
 use lanyard_kit::{
     Clock, SystemClock,
-    life::{self, Flags, Life},
+    life::{self, Flags, Life, ReadyFile},
     peers::each_has_an_address,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
@@ -143,6 +143,7 @@ pub fn main(args: &Args) -> ExitCode {
 
 /// Ways to the services, doors, listeners, in this order; ready once each service is there and the clusters are known.
 async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
+    let mut ready_file = config.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("services");
     let identity = LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?;
@@ -208,7 +209,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     };
     if life.stop().run_until_cancelled(there).await.is_some() {
         ready.ready();
-        life::tell_ready(&about, config.ready_file.as_deref())?;
+        life.tell_ready(&about, ready_file.as_mut())?;
     }
     serving.0.await?;
     serving.1.await?;

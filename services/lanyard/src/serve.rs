@@ -34,8 +34,6 @@ pub use config::ServeConfig;
 pub use hub::{OpenedHub, alone};
 pub use ready::Ready;
 
-use crate::place;
-
 /// The flags of `lanyard serve`; each is a key of the configuration file too.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -78,7 +76,7 @@ pub struct Args {
     /// The number of the account made at first start.
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
-    /// Written once everything answers: one JSON object with URLs, CA and credentials.
+    /// Written once everything answers, and removed at the end: one JSON object with URLs, CA and credentials.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// Lets the administrator's profile work on listeners that are not on loopback.
@@ -130,8 +128,11 @@ pub fn run(args: &Args) -> ExitCode {
 async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("hub");
+    let taken = hub::take(&config.data_dir)?;
+    // Not before, for then the files were of another hub that runs on this folder.
+    let mut ready_files = ready::files(&config)?;
     let aws = aws_client(&config, &clock)?;
-    let opened = hub::open(&config, &clock, aws.as_ref(), renew_administrator).await?;
+    let opened = hub::open(&config, &clock, aws.as_ref(), renew_administrator, taken).await?;
     config.external_url = external_url::settle(&opened.store, &config).await?;
     let ca = tls::Authority::load_or_create(
         &config.data_dir.join("pki"),
@@ -199,9 +200,13 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
         tokio::spawn(listeners.grpc.run(grpc, life.stop())),
         tokio::spawn(listeners.aws.run(aws_door, life.stop())),
     );
-    about.write_to_data(&config.data_dir.join(place::READY_FILE))?;
-    if let Some(path) = &config.ready_file {
-        about.write(path)?;
+    // Not of a hub that was told to stop while it started: its listeners end at once.
+    if !life.readiness().is_stopping() {
+        for file in &mut ready_files {
+            about.write(file)?;
+        }
+        let aws = about.aws.as_deref();
+        tracing::info!(gateway = %about.gateway, grpc = %about.grpc, aws, hub_id = %about.hub_id, "ready");
     }
     let watching = config.spoke.enabled.then(|| {
         let (mapping, authz) = (Arc::clone(suite.mapping()), Arc::clone(suite.authz()));
@@ -210,8 +215,6 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
         let fleet = Fleet::new(mapping, authz, credentials, api_servers, spoke, clock);
         tokio::spawn(fleet.run(life.stop()))
     });
-    let aws = about.aws.as_deref();
-    tracing::info!(gateway = %about.gateway, grpc = %about.grpc, aws, hub_id = %about.hub_id, "ready");
     http.await?;
     rpc.await?;
     wire.await?;
@@ -244,7 +247,8 @@ pub async fn open_offline(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(OpenedHub, tls::Authority)> {
     let aws = aws_client(config, clock)?;
-    let opened = hub::open(config, clock, aws.as_ref(), false).await?;
+    let taken = hub::take(&config.data_dir)?;
+    let opened = hub::open(config, clock, aws.as_ref(), false, taken).await?;
     let pki = config.data_dir.join("pki");
     let authority = tls::Authority::load_or_create(&pki, &opened.hub.id.to_string(), clock.now())?;
     Ok((opened, authority))

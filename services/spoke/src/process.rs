@@ -21,7 +21,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Clock, SystemClock,
-    life::{self, Flags, Life},
+    life::{self, Flags, Life, ReadyFile},
     peers::each_has_an_address,
     serve::{Options, Peer, Server},
     telemetry::{Calls, LogConfig, MetricsConfig, ServedLayer, TelemetryConfig},
@@ -121,6 +121,7 @@ pub fn main(args: &Args) -> ExitCode {
 }
 
 async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
+    let mut ready_file = config.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register(SPOKE_SERVICE);
     let identity = LiveIdentity::load(&config.tls, SPOKE_SERVICE, Clients::Required, Arc::clone(&clock))?;
@@ -152,7 +153,7 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
             "metrics": life.metrics_url(),
             "hub_id": hub,
         });
-        life::tell_ready(&about, config.ready_file.as_deref())?;
+        life.tell_ready(&about, ready_file.as_mut())?;
         let Services { mapping, authz, credentials, .. } = services;
         Fleet::new(mapping, authz, credentials, api_servers, config.spoke, clock).run(life.stop()).await;
     }

@@ -24,7 +24,7 @@ pub struct Flags {
     /// The folder that `lanyard pki issue` wrote for this service.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
-    /// Written once everything answers: one JSON object for scripts.
+    /// Written once everything answers, and removed at the end: one JSON object for scripts.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// What is logged, such as `info,lanyard_gateway=debug`.

@@ -219,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ready = ready(folder.path());
         let path = folder.path().join("ready.json");
-        ready.write(&path).unwrap();
+        fs::write(&path, serde_json::to_vec(&ready).unwrap()).unwrap();
         let named = |hub: Option<&str>, ready_file: &Path| {
             let hub = hub.map(str::to_owned);
             HubArgs { hub, ready_file: Some(ready_file.to_owned()), ..HubArgs::default() }.named_ready()

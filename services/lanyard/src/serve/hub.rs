@@ -26,7 +26,7 @@ pub struct OpenedHub {
     /// The administrator's shared-credentials file.
     pub credentials_file: PathBuf,
     /// Held as long as the hub lives.
-    _alone: File,
+    _taken: File,
 }
 
 /// Another process has the folder: two would answer from snapshots that do not know of each other's changes.
@@ -54,19 +54,27 @@ pub fn alone(folder: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Opens the hub of a data folder; at the first start makes its number, account and administrator. `renew_administrator`
+/// The data folder, made where it is not there, for this process [`alone`].
+///
+/// # Errors
+/// Where it is not secure, or another has it.
+pub fn take(folder: &Path) -> anyhow::Result<File> {
+    secure_dir(folder)?;
+    alone(folder)
+}
+
+/// Opens the hub of a data folder that was [taken](take); at the first start makes its number, account and administrator. `renew_administrator`
 /// puts the administrator of an older hub back.
 ///
 /// # Errors
-/// Where the folder is not secure, the store does not open, or a value breaks its rule.
+/// Where the store does not open, or a value breaks its rule.
 pub async fn open(
     config: &ServeConfig,
     clock: &Arc<dyn Clock>,
     aws: Option<&AwsClient>,
     renew_administrator: bool,
+    taken: File,
 ) -> anyhow::Result<OpenedHub> {
-    secure_dir(&config.data_dir)?;
-    let alone = alone(&config.data_dir)?;
     let url = config.store_url()?;
     let place = format!("store: {url}");
     if !config.migrate {
@@ -93,7 +101,7 @@ pub async fn open(
         let path = credentials_file.path().display();
         tracing::warn!("`{path}` is missing: where its key is missed, start once with --renew-administrator");
     }
-    Ok(OpenedHub { store, hub, credentials_file: credentials_file.path().to_owned(), _alone: alone })
+    Ok(OpenedHub { store, hub, credentials_file: credentials_file.path().to_owned(), _taken: taken })
 }
 
 /// Brings a key to its place that this or an earlier start handed over, if the store has it.
@@ -144,7 +152,7 @@ mod tests {
         async fn open(&self, renew: bool) -> OpenedHub {
             let config = ServeConfig { data_dir: self.0.path().to_owned(), ..ServeConfig::default() };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            open(&config, &clock, None, renew).await.unwrap()
+            open(&config, &clock, None, renew, take(self.0.path()).unwrap()).await.unwrap()
         }
 
         /// The key of the file.

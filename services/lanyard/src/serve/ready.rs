@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lanyard_kit::tls::{FileError, write_public_file};
+use lanyard_kit::life::{ReadyFile, ReadyFileError};
 use serde::{Deserialize, Serialize};
 
-/// One JSON object, written once everything answers.
+use super::config::ServeConfig;
+use crate::place;
+
+/// One JSON object, there from when everything answers to the hub's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// The URL of Kubernetes' HTTP.
@@ -33,55 +36,42 @@ pub struct Ready {
     pub hub_id: String,
 }
 
-/// Why a ready-file is not there.
+/// A ready-file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadyError {
-    /// It cannot be written where it was asked for.
-    #[error("ready-file `{}`: {reason}", path.display())]
-    Write {
-        /// Where.
-        path: PathBuf,
-        /// The system's own words.
-        reason: std::io::Error,
-    },
-    /// The data folder refuses it.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It cannot be read.
-    #[error("`{}` {reason}: start a hub with `lanyard serve`, or name its ready-file with --ready-file", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+#[error("`{}` {reason}: start a hub with `lanyard serve`, or name its ready-file with --ready-file", path.display())]
+pub struct ReadyError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// The files of a hub, without what a hub of before said there: in its data folder, for the CLI, and where a script wants one.
+///
+/// # Errors
+/// Where one cannot be removed.
+pub fn files(config: &ServeConfig) -> Result<Vec<ReadyFile>, ReadyFileError> {
+    let of_data = config.data_dir.join(place::READY_FILE);
+    [Some(&of_data), config.ready_file.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|path| ReadyFile::begin(path))
+        .collect()
 }
 
 impl Ready {
-    /// Writes it into the data folder.
+    /// Writes it.
     ///
     /// # Errors
-    /// [`ReadyError::File`] where the folder is not secure.
-    pub fn write_to_data(&self, path: &Path) -> Result<(), ReadyError> {
-        Ok(write_public_file(path, &self.bytes())?)
-    }
-
-    /// Writes it where a script wants it: whole or not at all, so that who waits for it never reads half.
-    ///
-    /// # Errors
-    /// [`ReadyError::Write`] with the system's own words.
-    pub fn write(&self, path: &Path) -> Result<(), ReadyError> {
-        let half = path.with_extension("partial");
-        let written = std::fs::write(&half, self.bytes()).and_then(|()| std::fs::rename(&half, path));
-        written.map_err(|reason| ReadyError::Write { path: path.to_owned(), reason })
+    /// Where the system refuses that.
+    pub fn write(&self, file: &mut ReadyFile) -> Result<(), ReadyFileError> {
+        file.write(&self.bytes())
     }
 
     /// Reads it.
     ///
     /// # Errors
-    /// [`ReadyError::Read`] names the file and the next step.
+    /// [`ReadyError`] names the file and the next step.
     pub fn read(path: &Path) -> Result<Self, ReadyError> {
-        let fault = |reason: String| ReadyError::Read { path: path.to_owned(), reason };
+        let fault = |reason: String| ReadyError { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|error| fault(format!("cannot be read ({error})")))?;
         serde_json::from_slice(&bytes).map_err(|error| fault(format!("is not a ready-file ({error})")))
     }
