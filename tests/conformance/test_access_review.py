@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cluster import PROOF, access_review_of, with_id
+from hub import YES
 
 VERSIONS = ["v1", "v1beta1"]
 PODS = {"verb": "list", "resource": "pods"}
@@ -184,6 +185,19 @@ def test_a_cluster_in_full_mode_has_its_rbac_evaluated_here(hub):
     assert cluster.verdict(user, verb="get", resource="configmaps", namespace="team-b")[0] == "no opinion"
     hub.cli("rbac", "delete", cluster.id, "RoleBinding/team-a/readers")
     assert cluster.verdict(user, verb="get", resource="configmaps", namespace="team-a")[0] == "no opinion"
+
+
+def test_what_is_listed_is_a_list_that_is_applied_as_it_is(hub, cluster):
+    hub.cli("rbac", "apply", cluster.id, "-f", "-", stdin=json.dumps(readers()))
+    for output in ("json", "yaml"):
+        listed = hub.run("rbac", "list", cluster.id, output=output)
+        assert listed.returncode == YES, listed.stderr
+        done = hub.cli("rbac", "apply", cluster.id, "-f", "-", "--replace", stdin=listed.stdout)["value"]
+        counts = {name: done[name] for name in ("created", "changed", "unchanged", "removed")}
+        assert counts == {"created": 0, "changed": 0, "unchanged": 2, "removed": 0}, (output, done)
+    listed = hub.cli("rbac", "list", cluster.id)
+    listed["items"].sort(key=lambda item: item["kind"])
+    assert listed == readers(), "as kubectl prints it"
 
 
 def test_a_cluster_that_asks_first_keeps_its_rbac_to_itself(hub, cluster):

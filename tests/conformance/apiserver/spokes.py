@@ -61,7 +61,7 @@ class Spoke:
 
     def revision(self) -> int:
         """The cluster's on the hub: what it has already is applied again, which is no change."""
-        known = self.hub.cli("rbac", "list", self.cluster.id)[0]
+        known = self.hub.cli("rbac", "list", self.cluster.id)["items"][0]
         words = ("rbac", "apply", self.cluster.id, "--file", "-")
         return self.hub.cli(*words, stdin=json.dumps(known))["revision"]
 

@@ -126,6 +126,17 @@ def test_what_kubectl_changes_there_decides_here(spoke):
     seen("the binding's end", lambda: not spoke.may(ana, "get"))
 
 
+def test_what_the_hub_lists_kubectl_applies_as_it_is(spoke):
+    def listed() -> list[dict]:
+        return spoke.hub.cli("rbac", "list", spoke.cluster.id)["items"]
+
+    seen("the objects", lambda: len(listed()) > 10)
+    text = spoke.hub.run("rbac", "list", spoke.cluster.id).stdout
+    said = spoke.server.admin("apply", "--dry-run=client", "-f", "-", stdin=text).splitlines()
+    assert len(said) == len(json.loads(text)["items"]), said
+    assert all(answer.endswith(" (dry run)") for answer in said), said
+
+
 def test_a_bad_aws_auth_and_a_deleted_one_leave_the_last_good_one_in_force_and_show(spoke):
     ana = spoke.hub.create_user("ana")
     spoke.aws_auth(line(ana, "devs"))

@@ -17,7 +17,8 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, all_pages},
     input::Source,
-    show::{Changed, Listing, Row, changed},
+    output::Tabular,
+    show::{Changed, Row, changed},
 };
 
 pub use check::CheckArgs;
@@ -44,7 +45,7 @@ pub enum RbacCommand {
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// The objects of a cluster; with --output json as `kubectl apply` takes them.
+    /// The objects of a cluster; with --output json or yaml a List, as `kubectl apply` and `lanyard rbac apply` take it.
     #[command(
         after_help = "Examples:\n  lanyard rbac list dev\n  lanyard rbac list dev --output json | kubectl apply -f -"
     )]
@@ -86,6 +87,31 @@ impl Row for Object {
     }
 }
 
+/// A cluster's objects; in JSON and YAML the list that `kubectl get` would print, for an array alone nobody applies.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KubernetesList {
+    api_version: &'static str,
+    kind: &'static str,
+    items: Vec<Object>,
+}
+
+impl KubernetesList {
+    fn of(items: Vec<Object>) -> Self {
+        Self { api_version: "v1", kind: "List", items }
+    }
+}
+
+impl Tabular for KubernetesList {
+    fn columns(&self) -> Vec<&'static str> {
+        Object::COLUMNS.to_vec()
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        self.items.iter().map(Row::cells).collect()
+    }
+}
+
 /// A removed object, by its key.
 #[derive(serde::Serialize)]
 #[serde(transparent)]
@@ -115,7 +141,7 @@ impl RbacCommand {
                 let objects = all_pages(async |page| {
                     remote.list_objects(admitted_at_the_door(), cluster.clone(), page).await
                 });
-                context.show(&Listing(objects.await?))
+                context.show(&KubernetesList::of(objects.await?))
             }
             Self::Delete { cluster, key, change } => {
                 let remote = context.connect().await?.remote();
@@ -123,5 +149,38 @@ impl RbacCommand {
                 context.show(&changed(gone, |key| Gone(key.to_string())))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECTS: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: all, labels: {rbac.authorization.k8s.io/aggregate-to-admin: "true"}}
+rules: [{verbs: ["*"], apiGroups: ["", "*"], resources: ["*"]}, {verbs: [get], nonResourceURLs: ["*"]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: devs, namespace: team-a}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: all}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: devs}]
+"#;
+
+    #[test]
+    fn a_list_is_read_again_as_what_it_was_made_of() {
+        let objects = lanyard_rbac::parse(OBJECTS.as_bytes()).unwrap().objects;
+        let list = KubernetesList::of(objects.clone());
+        let json = serde_json::to_string_pretty(&list).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&shown["apiVersion"], &shown["kind"]), (&"v1".into(), &"List".into()), "{json}");
+        for text in [json, serde_saphyr::to_string(&list).unwrap()] {
+            assert_eq!(lanyard_rbac::parse(text.as_bytes()).unwrap().objects, objects, "{text}");
+        }
+        assert_eq!(list.rows(), [["ClusterRole", "-", "all"], ["RoleBinding", "team-a", "devs"]]);
+        let none = serde_json::to_string(&KubernetesList::of(Vec::new())).unwrap();
+        assert_eq!(none, r#"{"apiVersion":"v1","kind":"List","items":[]}"#);
     }
 }
