@@ -351,6 +351,40 @@ fn bad_objects_and_reviews_are_named_by_place() {
 }
 
 #[test]
+fn objects_that_a_hub_would_refuse_or_that_are_none_decide_nothing() {
+    let home = Home::new();
+    let objects = home.file("rbac.yaml", RBAC);
+    let again = home.file("again.yaml", RBAC.split_once("---").unwrap().0);
+    let review =
+        r#"{"groups":["devs"],"resourceAttributes":{"verb":"get","resource":"pods","namespace":"team-a"}}"#;
+    let check = |files: &[&str]| {
+        let files = files.iter().flat_map(|&file| ["-f", file]);
+        let words: Vec<&str> = ["rbac", "check", "--reviews", "-"].into_iter().chain(files).collect();
+        home.run(&words, review, &[])
+    };
+    let twice = check(&[&objects, &again]);
+    assert_eq!((twice.code, twice.out.as_str()), (USAGE, ""), "{}", twice.err);
+    for part in ["again.yaml`: `ClusterRole/view` is in the input twice", "rbac.yaml`: leave one out"] {
+        assert!(twice.err.contains(part), "{}", twice.err);
+    }
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n";
+    for (name, text) in [("empty.yaml", ""), ("null.yaml", "null\n"), ("other.yaml", deployment)] {
+        let file = home.file(name, text);
+        let warning = format!("{name}` holds no RBAC object");
+        let beside = check(&[&objects, &file]);
+        assert_eq!(beside.code, YES, "{}", beside.err);
+        assert!(beside.err.contains(&warning) && beside.out.contains("yes"), "{}", beside.err);
+        let alone = check(&[&file]);
+        assert_eq!((alone.code, alone.out.as_str()), (USAGE, ""), "{}", alone.err);
+        assert!(
+            alone.err.contains(&warning) && alone.err.contains("every answer would be no"),
+            "{}",
+            alone.err
+        );
+    }
+}
+
+#[test]
 fn a_key_of_awss_needs_no_ready_file_and_a_named_profile_goes_before_the_environment() {
     let home = Home::new();
     let of_aws = [

@@ -1,7 +1,9 @@
 //! `lanyard rbac check`: SubjectAccessReviews decided by objects in files, by the engine that hubs decide with.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use lanyard_rbac::{Grant, Index, Object, RuleGrant, Subject};
+use lanyard_rbac::{Grant, Index, Object, ObjectKey, RuleGrant, Subject};
 use serde::Serialize;
 
 use super::review::{Review, read_all};
@@ -118,11 +120,7 @@ impl CheckArgs {
         if stdins > 1 {
             return Err(Failure::usage("standard input can be read once: give objects or reviews as a file"));
         }
-        let mut objects = Vec::new();
-        for file in &self.files {
-            objects.extend(read_objects(file)?);
-        }
-        let index = Index::compile(&objects);
+        let index = Index::compile(&self.objects()?);
         index.problems().iter().for_each(|problem| complain(&format!("warning: {problem}")));
         let reviews = read_all(&self.reviews.read()?)
             .map_err(|error| Failure::usage(format!("{}: {error}", self.reviews.name())))?;
@@ -136,6 +134,35 @@ impl CheckArgs {
         let ending = self.ending(&reviews, &decided);
         show(context, decided)?;
         Ok(ending)
+    }
+
+    /// The objects of all files, which a hub would be given at once.
+    fn objects(&self) -> Result<Vec<Object>, Failure> {
+        let mut objects = Vec::new();
+        let mut places = BTreeMap::<ObjectKey, &Source>::new();
+        for file in &self.files {
+            let read = read_objects(file)?;
+            if read.is_empty() {
+                complain(&format!("warning: {} holds no RBAC object", file.name()));
+            }
+            for key in read.iter().map(Object::key) {
+                // As `rbac apply` has it: nobody says which of the two would count.
+                if let Some(first) = places.get(&key) {
+                    let (here, first) = (file.name(), first.name());
+                    return Err(Failure::usage(format!(
+                        "{here}: `{key}` is in the input twice, first in {first}: leave one out"
+                    )));
+                }
+                places.insert(key, file);
+            }
+            objects.extend(read);
+        }
+        if objects.is_empty() {
+            return Err(Failure::usage(
+                "there is no RBAC object in what --file names, and every answer would be no: give Roles, ClusterRoles and their bindings",
+            ));
+        }
+        Ok(objects)
     }
 
     fn ending(&self, reviews: &[Review], decided: &[Decided]) -> Ending {

@@ -1,9 +1,13 @@
 //! SubjectAccessReviews as files hold them: one, a list, or one after the other; whole or their `spec` alone.
 
+mod unique;
+
 use lanyard_api::authz;
 use lanyard_rbac::{Attributes, Requirement, ResourceAttributes, SelectorKind, Selectors, User};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, error::Category};
+
+use unique::{Unique, shown};
 
 /// Most reviews of one run.
 const REVIEWS_MAX: usize = 1_000_000;
@@ -30,6 +34,9 @@ pub(crate) enum ReviewError {
     /// Neither JSON nor YAML.
     #[error("the reviews are neither JSON nor YAML: {0}")]
     Syntax(String),
+    /// A member stands twice, and readers differ about which of them counts.
+    #[error("a member is written twice: {0}; keep one")]
+    Twice(String),
     /// One of them breaks a rule.
     #[error("review {number}: {rule}")]
     Review {
@@ -98,13 +105,17 @@ struct NonResource {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 struct Selector {
+    /// Kubernetes has it, and tells those whom it asks to pass it over.
+    #[serde(default, rename = "rawSelector")]
+    _raw_selector: Option<String>,
     #[serde(default)]
     requirements: Vec<SelectorRequirement>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SelectorRequirement {
     #[serde(default)]
     key: String,
@@ -162,12 +173,30 @@ pub(crate) fn read_for_hub(text: &str) -> Result<Vec<HubReview>, ReviewError> {
 /// The JSON values, with or without line breaks between them; or YAML documents.
 fn values(text: &str) -> Result<Vec<Value>, ReviewError> {
     if text.trim_start().starts_with(['{', '[']) {
-        let values = serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>();
-        return values.map_err(|error| ReviewError::Syntax(error.to_string()));
+        let values = serde_json::Deserializer::from_str(text).into_iter::<Unique>();
+        return values
+            .map(|value| value.map(|Unique(value)| value).map_err(|error| of_json(&error)))
+            .collect();
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| ReviewError::Syntax(one_line(&error.to_string())))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| of_yaml(&error))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+}
+
+fn of_json(error: &serde_json::Error) -> ReviewError {
+    match error.classify() {
+        // Any value is taken, but one with a member twice.
+        Category::Data => ReviewError::Twice(error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => ReviewError::Syntax(error.to_string()),
+    }
+}
+
+fn of_yaml(error: &serde_saphyr::Error) -> ReviewError {
+    let serde_saphyr::Error::DuplicateMappingKey { key, location } = error.without_snippet() else {
+        return ReviewError::Syntax(one_line(&error.to_string()));
+    };
+    let key =
+        key.as_deref().map_or_else(|| "one without a name".to_owned(), |key| format!("`{}`", shown(key)));
+    ReviewError::Twice(format!("{key} at line {} column {}", location.line(), location.column()))
 }
 
 fn one_line(text: &str) -> String {
@@ -388,7 +417,8 @@ mod tests {
         let text = r#"{"user":"ana","group":["x"],"uid":"1","extra":{"k":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#;
         assert_eq!(said(text), ["ana [x]: get /x"]);
         let text = r#"{"groups":["x"],"resourceAttributes":{"verb":"update","group":"apps","version":"v1",
-            "resource":"deployments","subresource":"scale","name":"web","fieldSelector":{"requirements":[]}}}"#;
+            "resource":"deployments","subresource":"scale","name":"web","fieldSelector":{"requirements":[]},
+            "labelSelector":{"rawSelector":"app=web"}}}"#;
         assert_eq!(said(text), ["[x]: update deployments.apps/scale web"]);
     }
 
@@ -412,6 +442,9 @@ mod tests {
             r#"{"user":"ana","resourceAttributes":{},"nonResourceAttributes":{}}"#.to_owned(),
             r#"{"user":"ana","resourceAttributes":{"namespaces":"x"}}"#.to_owned(),
             r#"{"user":"ana","resourceAttribute":{}}"#.to_owned(),
+            r#"{"user":"ana","resourceAttributes":{"labelSelector":{"requirments":[]}}}"#.to_owned(),
+            r#"{"user":"ana","resourceAttributes":{"fieldSelector":{"requirements":[{"key":"a","op":"In"}]}}}"#
+                .to_owned(),
             format!(r#"{{"kind":"SelfSubjectAccessReview","spec":{SPEC}}}"#),
             "[1]".to_owned(),
         ] {
@@ -421,5 +454,23 @@ mod tests {
         assert!(matches!(read_all("{"), Err(ReviewError::Syntax(_))));
         assert!(matches!(read_all("[]"), Err(ReviewError::None)));
         assert!(matches!(read_all(""), Err(ReviewError::None)));
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused_by_its_name() {
+        for (text, named) in [
+            (r#"{"user":"ana","user":"root","resourceAttributes":{}}"#, "`user` at line 1"),
+            (
+                "[{\"user\":\"ana\",\n\"resourceAttributes\":{\"verb\":\"get\",\"verb\":\"list\"}}]",
+                "`verb` at line 2",
+            ),
+            ("user: ana\nuser: root\nresourceAttributes: {verb: get}\n", "`user` at line 2"),
+        ] {
+            for error in [read_all(text).unwrap_err(), read_for_hub(text).unwrap_err()] {
+                let said = error.to_string();
+                assert!(said.contains(named) && said.ends_with("keep one"), "{said}");
+            }
+        }
+        assert_eq!(said(&format!("{SPEC}{SPEC}")).len(), 2, "each review has members of its own");
     }
 }
