@@ -65,6 +65,10 @@ pub trait Resolve: Send + Sync + 'static {
 /// How a break-glass credential begins: a token that begins so is mapping's affair, never authn's.
 pub const BREAK_GLASS_PREFIX: &str = "lbg_";
 
+/// What a token is that begins so, for people who look at one where it is not spent.
+pub const BREAK_GLASS_MEANING: &str =
+    "a break-glass credential: it opens its cluster once, at a review of its API server, which this is not";
+
 /// A break-glass credential at the door of a cluster.
 #[derive(Debug, Clone)]
 pub struct BreakGlassQuery {

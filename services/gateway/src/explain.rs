@@ -2,6 +2,7 @@
 
 mod advice;
 mod anew;
+mod break_glass;
 mod grpc;
 mod trust;
 
@@ -12,8 +13,8 @@ use lanyard_api::{
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
     mapping::{
-        AuthenticationMode, AuthorizerMode, Cluster, Clusters, Grant, GrantKind, Mapped, Preview,
-        PreviewQuery, Resolution, Resolve, ResolveQuery,
+        AuthenticationMode, AuthorizerMode, BREAK_GLASS_PREFIX, Cluster, Clusters, Grant, GrantKind, Mapped,
+        Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
     },
     proof,
 };
@@ -179,6 +180,10 @@ pub(crate) async fn explain<S: Services>(
     let mut trace = Trace::default();
     let mut is_of_oidc = false;
     let resolution = match query.subject {
+        Subject::Token(token) if token.expose_secret().starts_with(BREAK_GLASS_PREFIX) => {
+            let asked = query.attributes.as_ref();
+            return Ok(Box::pin(break_glass::explained(gateway, signed, &cluster, &token, asked)).await);
+        }
         Subject::Token(token) => {
             let kind = match looks_like_token(token.expose_secret()) {
                 true => TokenKind::Aws,

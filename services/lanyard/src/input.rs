@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use lanyard_api::mapping::BREAK_GLASS_PREFIX;
 use lanyard_iam::token::TOKEN_PREFIX;
 use lanyard_kit::config::nearest;
 use lanyard_oidc::looks_like_jwt;
@@ -74,7 +75,8 @@ fn in_place_of_a_file(path: &Path) -> Option<Failure> {
              input",
         ));
     }
-    (text.starts_with(TOKEN_PREFIX) || looks_like_jwt(text)).then(|| {
+    let is_token = [TOKEN_PREFIX, BREAK_GLASS_PREFIX].iter().any(|prefix| text.starts_with(prefix));
+    (is_token || looks_like_jwt(text)).then(|| {
         Failure::usage(
             "that is a token itself, and everybody on this machine can read command lines: give a file with it, or `-` and the \
              token on standard input",
@@ -195,7 +197,9 @@ mod tests {
             assert!(message.contains("a document itself") && message.contains("`-`"), "{message}");
             assert!(!message.contains(document), "{message}");
         }
-        for token in ["k8s-aws-v1.aHR0cHM6Ly9zdHM", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"] {
+        for token in
+            ["k8s-aws-v1.aHR0cHM6Ly9zdHM", "lbg_c2VjcmV0", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"]
+        {
             let message = said(token);
             assert!(message.contains("a token itself") && message.contains("`-`"), "{message}");
             assert!(!message.contains(token), "{message}");

@@ -176,6 +176,20 @@ fn a_bad_token_is_refused_and_never_repeated() {
 }
 
 #[test]
+fn a_break_glass_credential_is_known_as_one_and_never_repeated() {
+    let home = Home::new();
+    let credential = "lbg_c2VjcmV0LW9mLXRoZS1jbHVzdGVy";
+    for output in ["table", "json", "yaml"] {
+        let said = home.run(&["token", "inspect", "-", "--output", output], credential, &[]);
+        assert_eq!(said.code, YES, "{}", said.err);
+        assert!(said.out.contains("break-glass") && !said.out.contains(credential), "{}", said.out);
+    }
+    let spilled = home.run(&["token", "inspect", credential], "", &[]);
+    assert_eq!(spilled.code, USAGE);
+    assert!(spilled.err.contains("a token itself") && !spilled.err.contains(credential), "{}", spilled.err);
+}
+
+#[test]
 fn aws_auth_is_checked_as_a_hub_would_read_it() {
     let home = Home::new();
     let good = "mapUsers: |\n  - userarn: arn:aws:iam::111122223333:user/ana\n    username: ana\n    groups: [devs]\n";

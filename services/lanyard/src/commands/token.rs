@@ -3,6 +3,7 @@
 mod aws_role;
 mod hub_role;
 mod inspect;
+mod inspect_break_glass;
 mod inspect_jwt;
 
 use std::env;

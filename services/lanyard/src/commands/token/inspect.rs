@@ -2,7 +2,7 @@
 //! signature, no session token, not the token.
 
 use clap::Args;
-use lanyard_api::ClusterId;
+use lanyard_api::{ClusterId, mapping::BREAK_GLASS_PREFIX};
 use lanyard_iam::{
     ParsedToken, Partition, Region, StsAuthority, Token, TokenError, TokenRules,
     token::{TOKEN_BYTES_MAX, TOKEN_PREFIX, TokenDigest},
@@ -12,7 +12,7 @@ use lanyard_oidc::looks_like_jwt;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{inspect_jwt, own_credentials, read_token};
+use super::{inspect_break_glass, inspect_jwt, own_credentials, read_token};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -124,6 +124,9 @@ impl InspectArgs {
     /// Looks at it.
     pub(super) fn run(self, context: &Context) -> Result<Ending, Failure> {
         let token = read_token(&self.source)?;
+        if token.expose().starts_with(BREAK_GLASS_PREFIX) {
+            return inspect_break_glass::show(context, &token);
+        }
         if looks_like_jwt(token.expose()) {
             return inspect_jwt::show(context, &token);
         }
