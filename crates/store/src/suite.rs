@@ -75,6 +75,7 @@ store_suite! {
         the_newest_updates_of_a_cluster_are_kept,
         the_clusters_of_an_account_that_name_a_principal_are_found,
         immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
+        immunity_52_who_takes_an_audience_is_found_among_clusters_and_providers,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,
         what_is_named_stays,

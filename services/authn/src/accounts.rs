@@ -133,12 +133,22 @@ impl<S: SharedCache> Engine<S> {
         scope: Scope,
         value: T,
     ) -> Result<Mutated<T>, CallError> {
+        self.commit_with(transaction, scope, value, Vec::new()).await
+    }
+
+    /// The same, with what whoever asked should know beside.
+    async fn commit_with<T: Serialize + DeserializeOwned>(
+        &self,
+        transaction: Transaction,
+        scope: Scope,
+        value: T,
+        notices: Vec<String>,
+    ) -> Result<Mutated<T>, CallError> {
         let revision = transaction.next_revision(scope)?;
         let confirmed = transaction.confirms();
-        let (pending, notices) = (Vec::new(), Vec::new());
-        let answer = Mutated { value, revision, confirmed, pending, notices, update: None };
+        let answer = Mutated { value, revision, confirmed, pending: Vec::new(), notices, update: None };
         match transaction.commit(Some(&answer)).await {
-            Ok(committed) => Ok(mutated(answer.value, &committed)),
+            Ok(committed) => Ok(Mutated { notices: answer.notices, ..mutated(answer.value, &committed) }),
             Err(error) => recorded(error),
         }
     }

@@ -31,6 +31,7 @@ const INVALID_INPUT: &[&str] = &[
     "duplicate_tag",
     "required",
     "reserved_role",
+    "audience_taken",
 ];
 
 /// Who did not prove who they are.
@@ -178,7 +179,9 @@ fn query_failed(service: Service, operation: &str, error: &CallError) -> AwsErro
         CallError::Invalid { rule: "packed_policy_too_large", .. } => {
             AwsError::new("PackedPolicyTooLarge", 400, message)
         }
-        CallError::Invalid { rule, .. } if service == Service::Iam && INVALID_INPUT.contains(rule) => {
+        CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. }
+            if service == Service::Iam && INVALID_INPUT.contains(rule) =>
+        {
             AwsError::new("InvalidInput", 400, message)
         }
         CallError::NotFound { .. } => AwsError::new("NoSuchEntity", 404, message),

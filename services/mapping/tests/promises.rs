@@ -155,6 +155,7 @@ suite! {
         the_same_signed_request_is_answered_once_and_then_repeated,
         claims_become_a_badge_with_a_proof_that_verifies,
         immunity_52_an_audience_of_two_clusters_is_refused_unless_both_share_it,
+        immunity_52_an_audience_that_the_sts_exchanges_is_refused_unless_it_is_shared,
         immunity_39_a_configuration_that_is_gone_lets_nobody_in,
         immunity_31_an_entrys_template_never_becomes_somebody_of_an_issuer,
         immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration;

@@ -224,6 +224,40 @@ def immunity_52_a_client_id_is_one_clusters_and_its_token_no_web_identity(hub, e
     assert eks.list_identity_provider_configs(clusterName=names[1])["identityProviderConfigs"] == []
 
 
+def immunity_52_a_client_id_of_a_cluster_is_none_of_the_sts_unless_the_cluster_shares_it(hub, eks, iam, exchange):
+    """The same client id on both sides, whichever comes first."""
+    name = unique("exchanged")
+    eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig={"authenticationMode": "API"})
+    hub.settle()
+    provider = {"OpenIDConnectProviderArn": exchange.provider}
+    oidc = {"identityProviderConfigName": "a", "issuerUrl": exchange.issuer.url}
+    # What roles are for already: also what each cluster's pods have, whose issuer is another one.
+    with refused(eks, "InvalidRequestException", "exchanges for sessions of its roles"):
+        eks.associate_identity_provider_config(clusterName=name, oidc=oidc | {"clientId": AUDIENCE})
+    client = unique(CLIENT_OF_CLUSTERS)
+    eks.associate_identity_provider_config(clusterName=name, oidc=oidc | {"clientId": client})
+    hub.settle()
+    with refused(iam, "InvalidInput", "people log in to a cluster"):
+        iam.add_client_id_to_open_id_connect_provider(**provider, ClientID=client)
+    iam.delete_open_id_connect_provider(**provider)
+    hub.settle()
+    with refused(iam, "InvalidInput", "people log in to a cluster"):
+        iam.create_open_id_connect_provider(Url=exchange.issuer.url, ClientIDList=[AUDIENCE, client])
+    exchange.make_provider()
+    hub.settle()
+    with refused(exchange.wire.sts, "InvalidIdentityToken", "Incorrect token audience"):
+        exchange.ask(exchange.token(aud=client))
+    config = {"type": "oidc", "name": "a"}
+    eks.disassociate_identity_provider_config(clusterName=name, identityProviderConfig=config)
+    hub.settle()
+    shared = {"lanyard:shared-audience": "true"}
+    eks.associate_identity_provider_config(clusterName=name, oidc=oidc | {"clientId": client}, tags=shared)
+    hub.settle()
+    iam.add_client_id_to_open_id_connect_provider(**provider, ClientID=client)
+    read = iam.get_open_id_connect_provider(**provider)
+    assert read["ClientIDList"] == [AUDIENCE, client], read
+
+
 def immunity_52_clusters_share_a_client_id_where_all_of_them_say_so(hub, eks):
     """By a tag, for the model has no setting for it. It counts when the configuration is associated."""
     names = [unique("shared") for _ in range(3)]

@@ -51,7 +51,7 @@ pub struct IdentityProviderSettings {
     /// Claims that a token must have, with these very values.
     #[serde(default)]
     pub required_claims: BTreeMap<String, String>,
-    /// Other clusters may take tokens for this audience too; [`SHARED_AUDIENCE_TAG`] says the same.
+    /// Other clusters, and OIDC providers of accounts, may take tokens for this audience too; [`SHARED_AUDIENCE_TAG`] says the same.
     #[serde(default)]
     pub shared_audience: bool,
     /// Certificates in PEM that the issuer is verified by, in place of the system's authorities.
@@ -150,7 +150,7 @@ pub struct IdentityProviderRef {
 
 /// The identity-provider configurations of clusters.
 pub trait IdentityProviders: Send + Sync + 'static {
-    /// Makes one; the notices warn of an audience that other clusters take too.
+    /// Makes one; the notices warn of an audience that other clusters or the STS take too.
     fn associate_identity_provider(
         &self,
         by: Mutation,

@@ -125,7 +125,7 @@ rules! {
     CaBundle = "ca_bundle";
     /// A client id is a name without blanks.
     ClientId = "client_id";
-    /// An audience belongs to one cluster, unless all that take it say that it is shared.
+    /// An audience belongs to one cluster, or to the OIDC providers of accounts, unless all clusters that take it say that it is shared.
     AudienceTaken = "audience_taken";
     /// A claim's name.
     ClaimName = "claim_name";

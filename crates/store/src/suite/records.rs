@@ -475,6 +475,34 @@ pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_
     assert_eq!(others(dev.uid, "Kubernetes").await, []);
 }
 
+pub(super) async fn immunity_52_who_takes_an_audience_is_found_among_clusters_and_providers(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let okta = identity_provider(&dev, "okta");
+    let (issuer, client) = (okta.settings.issuer_url.as_str(), okta.settings.client_id.as_str());
+    let mut provider = oidc_provider(issuer);
+    provider.client_ids = vec!["sts.amazonaws.com".to_owned(), client.to_owned()];
+    insert(&store, &okta).await.unwrap();
+    insert(&store, &provider).await.unwrap();
+    let mut transaction = begin_hub(&store).await;
+    let found = transaction.identity_providers_of_audience(issuer, client).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&okta));
+    assert_eq!(transaction.identity_providers_of_audience(issuer, "sts.amazonaws.com").await.unwrap(), []);
+    for (asked, id, is_found) in [
+        (issuer.to_owned(), client, true),
+        (issuer.to_owned(), "sts.amazonaws.com", true),
+        (issuer.to_owned(), "Kubernetes", false),
+        (format!("{issuer}/"), client, false),
+    ] {
+        let found = transaction.oidc_providers_of_audience(&asked, id).await.unwrap();
+        assert_eq!(
+            found.as_slice(),
+            if is_found { std::slice::from_ref(&provider) } else { &[] },
+            "{asked} {id}"
+        );
+    }
+}
+
 pub(super) async fn a_transaction_is_all_or_nothing(bench: Bench) {
     let store = bench.open().await;
     let mut transaction = begin_hub(&store).await;

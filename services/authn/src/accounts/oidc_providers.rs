@@ -6,6 +6,7 @@ use lanyard_api::authn::oidc_providers::{
     CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
 };
 use lanyard_api::credentials::IrsaObstacle;
+use lanyard_api::mapping::{Rule, SHARED_AUDIENCE_TAG};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, OidcProviderId, Page, PageQuery, Scope, Vouched};
 use lanyard_iam::AccountId;
 use lanyard_kit::http_client::is_public;
@@ -47,7 +48,9 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
         }
         judge_thumbprints(&thumbprints)?;
         rules::tags(&tags, limits.tags_max)?;
-        let mut transaction = begin!(self, "create_oidc_provider", &by, scope);
+        // The hub's scope too, as whoever associates an issuer with a cluster has it: of two who take one client id at the same time, the
+        // second sees the first. The account's comes first, for its revision is the answer's.
+        let mut transaction = begin!(self, "create_oidc_provider", &by, all & [scope, Scope::Hub]);
         let count = transaction.count::<OidcProvider>(scope).await?;
         below(limits.oidc_providers_max, count, "OIDC providers of one account")?;
         // One issuer, whose tokens bear the one spelling or the other: what trusts it by name would mean two.
@@ -67,7 +70,8 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
             created_at: transaction.now(),
         };
         transaction.insert(&provider).await?;
-        self.commit(transaction, scope, provider).await
+        let notices = beside_logins(&mut transaction, &provider.issuer_url, &provider.client_ids).await?;
+        self.commit_with(transaction, scope, provider, notices).await
     }
 
     async fn get_oidc_provider(
@@ -97,11 +101,19 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
         update: UpdateOidcProvider,
     ) -> Result<Mutated<OidcProvider>, CallError> {
         let (_, scope) = self.local_scope(&by.actor.value, provider.account).await?;
-        let mut transaction = begin!(self, "update_oidc_provider", &by, scope);
+        let mut scopes = vec![scope];
+        if matches!(update, UpdateOidcProvider::AddClientId(_)) {
+            scopes.push(Scope::Hub);
+        }
+        let mut transaction = begin!(self, "update_oidc_provider", &by, all & scopes);
         let mut provider = stored(&mut transaction, scope, &provider.issuer_url).await?;
+        let known = provider.client_ids.clone();
         self.change(&mut provider, update)?;
+        let added: Vec<String> =
+            provider.client_ids.iter().filter(|id| !known.contains(id)).cloned().collect();
+        let notices = beside_logins(&mut transaction, &provider.issuer_url, &added).await?;
         transaction.put(&provider).await?;
-        self.commit(transaction, scope, provider).await
+        self.commit_with(transaction, scope, provider, notices).await
     }
 
     async fn delete_oidc_provider(
@@ -152,6 +164,36 @@ impl<S: SharedCache> Engine<S> {
         change.judge(tags_max)?;
         change.apply(&mut provider.tags, tags_max)
     }
+}
+
+/// Holds client ids against those by which people log in to clusters: whoever sees such a token at a cluster could exchange it for
+/// the session of a role. Which clusters take it is not told, for they may be another account's.
+async fn beside_logins(
+    transaction: &mut Transaction,
+    issuer_url: &str,
+    client_ids: &[String],
+) -> Result<Vec<String>, CallError> {
+    let mut notices = Vec::new();
+    for id in client_ids {
+        let logins = transaction.identity_providers_of_audience(issuer_url, id).await?;
+        let (id, issuer) = (rules::shown(id), rules::shown(issuer_url));
+        if logins.iter().any(|config| !config.settings.shared_audience) {
+            let message = format!(
+                "people log in to a cluster by client id `{id}` of `{issuer}`, and whoever sees such a token there could exchange it for \
+                 a role's session: give the provider a client id of its own, or associate the issuer anew in each cluster that has this \
+                 one with the tag `{SHARED_AUDIENCE_TAG}=true` (over gRPC also by `shared_audience`)"
+            );
+            return Err(CallError::precondition(Rule::AudienceTaken.code(), message));
+        }
+        if !logins.is_empty() {
+            notices.push(format!(
+                "client id `{id}` of `{issuer}` is shared with clusters ({} by now): whoever sees a token by which somebody logs in there \
+                 can exchange it for a session of each role whose trust policy lets that person in",
+                logins.len()
+            ));
+        }
+    }
+    Ok(notices)
 }
 
 async fn stored(

@@ -6,8 +6,8 @@ use crate::world::{World, account, system, verified};
 use lanyard_api::authn::oidc_providers::{
     CreateOidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider as Update,
 };
-use lanyard_api::mapping::BlockTarget;
-use lanyard_api::{Authority, CallError, Mutation, PageQuery, Scope};
+use lanyard_api::mapping::{BlockTarget, IdentityProviderConfig, IdentityProviderSettings};
+use lanyard_api::{Authority, CallError, IdentityProviderConfigId, Mutation, PageQuery, Scope};
 use lanyard_iam::{Ancestor, Credentials};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 
@@ -21,6 +21,7 @@ promises! {
     client_ids_are_added_and_removed_however_often_that_is_said,
     thumbprints_authorities_and_tags_are_replaced,
     immunity_33_providers_are_of_the_actors_own_account,
+    immunity_52_a_client_id_by_which_people_log_in_is_no_providers_unless_it_is_shared,
 }
 
 on_each_store!(immunity_36_a_session_ends_with_the_provider_or_the_block_on_its_subject);
@@ -200,6 +201,77 @@ async fn immunity_33_providers_are_of_the_actors_own_account(world: &World, prov
     assert_eq!(own.items, []);
     let by_operator = CreateOidcProvider { account: Some(other), ..asked(GITHUB) };
     providers.create_oidc_provider(operator(world), by_operator).await.unwrap();
+}
+
+/// A cluster to which people of an issuer log in by a client id.
+fn login(world: &World, client_id: &str, shared_audience: bool) -> IdentityProviderConfig {
+    let settings = IdentityProviderSettings {
+        name: "okta".to_owned(),
+        issuer_url: "https://okta.example".to_owned(),
+        client_id: client_id.to_owned(),
+        username_claim: None,
+        username_prefix: None,
+        groups_claim: None,
+        groups_prefix: None,
+        required_claims: Default::default(),
+        shared_audience,
+        ca_bundle_pem: None,
+        email_verified_may_be_absent: false,
+        tags: Default::default(),
+    };
+    let id = IdentityProviderConfigId::random();
+    IdentityProviderConfig { id, cluster: world.cluster.uid, settings, created_at: world.now() }
+}
+
+async fn immunity_52_a_client_id_by_which_people_log_in_is_no_providers_unless_it_is_shared(
+    world: &World,
+    providers: &impl OidcProviders,
+) {
+    const OKTA: &str = "https://okta.example";
+    let config = login(world, "0oa1", false);
+    world.put(&config).await;
+    let asked = |ids: &[&str]| CreateOidcProvider {
+        client_ids: ids.iter().map(ToString::to_string).collect(),
+        ..asked(OKTA)
+    };
+    let refused = providers.create_oidc_provider(by(world), asked(&["own", "0oa1"])).await;
+    let Err(CallError::Precondition { rule: "audience_taken", message }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(message.contains("`0oa1`") && message.contains("lanyard:shared-audience=true"), "{message}");
+    assert!(!message.contains(world.cluster.id.as_str()), "it names no other's cluster: {message}");
+    let found = providers.get_oidc_provider(actor_of(world.hub.account), of(OKTA)).await;
+    assert_eq!(rule(found), "not_found");
+    // The account's number is no excuse, nor is it the issuer that is taken.
+    let other = world.register("222233334444", Authority::Local).await;
+    let theirs = providers.create_oidc_provider(Mutation::by(actor_of(other)), asked(&["0oa1"])).await;
+    assert_eq!(rule(theirs), "audience_taken");
+    let made = providers.create_oidc_provider(by(world), asked(&["sts.amazonaws.com", "own"])).await.unwrap();
+    assert_eq!(made.notices, [""; 0]);
+    let change = |update| providers.update_oidc_provider(by(world), of(OKTA), update);
+    assert_eq!(rule(change(Update::AddClientId("0oa1".to_owned())).await), "audience_taken");
+    let elsewhere = CreateOidcProvider { issuer_url: format!("{OKTA}/b"), ..asked(&["0oa1"]) };
+    assert!(providers.create_oidc_provider(by(world), elsewhere).await.unwrap().notices.is_empty());
+
+    // Where the cluster says that it is shared, whoever takes it is warned once.
+    world.remove(&config).await;
+    world.put(&login(world, "0oa1", true)).await;
+    let added = change(Update::AddClientId("0oa1".to_owned())).await.unwrap();
+    assert!(added.value.client_ids.contains(&"0oa1".to_owned()));
+    assert_eq!(added.notices.len(), 1, "{:?}", added.notices);
+    assert!(
+        added.notices[0].contains("`0oa1`") && added.notices[0].contains("(1 by now)"),
+        "{:?}",
+        added.notices
+    );
+    let again = change(Update::AddClientId("0oa1".to_owned())).await.unwrap();
+    assert!(again.notices.is_empty(), "{:?}", again.notices);
+    providers.delete_oidc_provider(by(world), of(OKTA)).await.unwrap();
+    let made = providers.create_oidc_provider(by(world), asked(&["0oa1"])).await.unwrap();
+    assert_eq!(
+        (made.notices.len(), made.revision),
+        (1, world.store.revision(Scope::Account(world.hub.account)).await.unwrap())
+    );
 }
 
 async fn immunity_36_a_session_ends_with_the_provider_or_the_block_on_its_subject(database: TestDatabase) {

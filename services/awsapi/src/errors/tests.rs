@@ -374,6 +374,11 @@ fn what_is_in_the_way_has_the_error_that_the_operations_model_has() {
         let error = query_failed(Service::Iam, operation, &lockout);
         assert_eq!((&*error.code, error.status), (code, status), "{operation}");
     }
+    for operation in ["CreateOpenIDConnectProvider", "AddClientIDToOpenIDConnectProvider"] {
+        let taken = CallError::precondition("audience_taken", "people log in by it");
+        let error = query_failed(Service::Iam, operation, &taken);
+        assert_eq!((&*error.code, error.status), ("InvalidInput", 400), "{operation}");
+    }
 }
 
 #[test]

@@ -156,8 +156,9 @@ fn unique(settings: &IdentityProviderSettings, standing: &[IdentityProviderConfi
     })
 }
 
-/// An audience belongs to one cluster: whoever sees a login token there could present it at every other one that takes it.
-/// Which others do is not told, for they may be another account's.
+/// An audience belongs to one cluster: whoever sees a login token there could present it at every other one that takes it, and
+/// exchange it at the STS for a role's session where an account's OIDC provider does. Which others do is not told, for they may be
+/// another account's.
 async fn audience(
     tx: &mut Transaction,
     cluster: &Cluster,
@@ -176,15 +177,34 @@ async fn audience(
         );
         return Err(Broken::new("client_id", Rule::AudienceTaken, message).into());
     }
+    let exchanges = tx.oidc_providers_of_audience(issuer_url, client_id).await?.len();
+    if !shared_audience && exchanges > 0 {
+        let message = format!(
+            "client id `{}` of `{}` is one whose tokens an account exchanges for sessions of its roles (`lanyard iam oidc-provider`): \
+             whoever sees a login token in the cluster could do so too. Give the cluster a client id of its own, or associate it with \
+             the tag `{SHARED_AUDIENCE_TAG}=true` (over gRPC also by `shared_audience`)",
+            rules::shown(client_id),
+            rules::shown(issuer_url)
+        );
+        return Err(Broken::new("client_id", Rule::AudienceTaken, message).into());
+    }
     if !shared_audience {
         return Ok(Vec::new());
     }
-    Ok(vec![format!(
+    let mut notices = vec![format!(
         "client id `{}` is shared: whoever sees a token for it in one cluster can present it in every other one that takes it ({} \
          by now)",
         rules::shown(client_id),
         others.len()
-    )])
+    )];
+    if exchanges > 0 {
+        notices.push(format!(
+            "client id `{}` is shared with the STS: whoever sees a token for it in the cluster can exchange it for a session of each \
+             role that trusts its issuer and lets that person in (OIDC providers that take it: {exchanges} by now)",
+            rules::shown(client_id)
+        ));
+    }
+    Ok(notices)
 }
 
 fn detail(cluster: &Cluster, config: IdentityProviderConfig) -> IdentityProviderConfigDetail {

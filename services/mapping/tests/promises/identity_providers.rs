@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Actor, ClaimValue, Mutation, OidcIdentity, PageQuery, Scope, SignatureUse, Vouched, grants,
+    Actor, ClaimValue, Mutation, OidcIdentity, OidcProviderId, PageQuery, Scope, SignatureUse, Vouched,
+    authn::oidc_providers::OidcProvider,
+    grants,
     mapping::{
         AssociateIdentityProvider, BlockTarget, Cluster, GrantKind, IdentityProviderConfig,
         IdentityProviderRef, IdentityProviderSettings, MatchedBy, Resolution, Resolve, SHARED_AUDIENCE_TAG,
@@ -240,6 +242,50 @@ pub(crate) async fn immunity_52_an_audience_of_two_clusters_is_refused_unless_bo
     bench.calls.disassociate_identity_provider(by(eve()), provider(&there, "okta")).await.unwrap();
     own.settings.client_id = String::from("theirs");
     assert!(bench.calls.associate_identity_provider(by(eve()), own).await.unwrap().notices.is_empty());
+}
+
+pub(crate) async fn immunity_52_an_audience_that_the_sts_exchanges_is_refused_unless_it_is_shared<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let exchanging = |of: &str, url: &str, client_id: &str| OidcProvider {
+        id: OidcProviderId::random(),
+        account: account(of),
+        issuer_url: url.to_owned(),
+        client_ids: vec![String::from("sts.amazonaws.com"), client_id.to_owned()],
+        thumbprints: Vec::new(),
+        ca_bundle_pem: None,
+        tags: BTreeMap::new(),
+        created_at: NOON,
+    };
+    let put = async |provider: &OidcProvider| {
+        let scope = Scope::Account(provider.account);
+        let mut tx = bench.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.insert(provider).await.unwrap();
+        tx.commit_unrecorded().await.unwrap();
+    };
+    // Another issuer's, and one of this issuer for something else: what a cluster's own pods have.
+    put(&exchanging(OWN, "https://okta.example/", "kubernetes")).await;
+    put(&exchanging(OWN, "https://okta.example", "ci")).await;
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    bench.calls.disassociate_identity_provider(by(admin()), provider(&cluster, "okta")).await.unwrap();
+
+    put(&exchanging(TENANT, "https://okta.example", "kubernetes")).await;
+    let error =
+        bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap_err();
+    assert_eq!(code(&error), "audience_taken");
+    let text = error.to_string();
+    assert!(text.contains("`kubernetes`") && text.contains("`lanyard:shared-audience=true`"), "{text}");
+    assert!(!text.contains(TENANT), "it names no other's account: {text}");
+    let mut shared = issuer(&cluster, "okta");
+    shared.settings.shared_audience = true;
+    let made = bench.calls.associate_identity_provider(by(admin()), shared).await.unwrap();
+    let [clusters, sts] = made.notices.as_slice() else { panic!("{:?}", made.notices) };
+    assert!(clusters.contains("(0 by now)") && sts.contains("shared with the STS"), "{:?}", made.notices);
+    assert!(sts.contains("1 by now"), "{sts}");
 }
 
 pub(crate) async fn immunity_39_a_configuration_that_is_gone_lets_nobody_in<C: Calls, R: Resolve>(
