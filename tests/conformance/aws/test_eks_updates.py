@@ -165,6 +165,21 @@ def test_each_rule_of_an_identity_provider_has_its_error(eks, cluster):
         eks.associate_identity_provider_config(clusterName=cluster, oidc=good | other | alike)
 
 
+def test_two_identity_providers_of_a_cluster_do_not_give_the_same_groups(hub, eks, cluster):
+    def oidc(name: str, **members) -> dict:
+        own = {"identityProviderConfigName": name, "issuerUrl": f"https://{name}.example", "clientId": f"{cluster}-{name}"}
+        return own | {"groupsClaim": "groups"} | members
+
+    eks.associate_identity_provider_config(clusterName=cluster, oidc=oidc("a"))
+    hub.settle()
+    with refused(eks, "InvalidParameterException", "configuration `a` gives groups without a prefix already"):
+        eks.associate_identity_provider_config(clusterName=cluster, oidc=oidc("b"))
+    eks.associate_identity_provider_config(clusterName=cluster, oidc=oidc("b", groupsPrefix="b:"))
+    hub.settle()
+    with refused(eks, "InvalidParameterException", "begin alike"):
+        eks.associate_identity_provider_config(clusterName=cluster, oidc=oidc("c", groupsPrefix="b:c:"))
+
+
 def test_a_cluster_has_ten_identity_providers_and_twelve_kilobytes_of_them(hub, eks, cluster):
     def associate(number: int, **members) -> None:
         own = {"identityProviderConfigName": f"p{number}", "issuerUrl": f"https://{cluster}.example/{number}"}

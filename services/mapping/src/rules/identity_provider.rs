@@ -48,35 +48,64 @@ pub(crate) fn settings(settings: &IdentityProviderSettings) -> Result<(), Broken
     entry::tags(&settings.tags)
 }
 
-/// Holds it against the others of its cluster: each issuer has its usernames for itself.
+/// Holds it against the others of its cluster: each issuer has its usernames for itself, and its groups.
+///
+/// Groups are refused as usernames are, for RBAC knows nothing of them but the name: whoever one issuer calls one of `admins` would have
+/// what was bound to the other's. EKS takes one issuer for a cluster, so that nothing that works there is refused here.
 pub(crate) fn beside<'a>(
     settings: &IdentityProviderSettings,
     others: impl IntoIterator<Item = &'a IdentityProviderConfig>,
 ) -> Result<(), Broken> {
-    let own = settings.username_prefix();
     for other in others {
-        let theirs = other.settings.username_prefix();
-        let nested = own.starts_with(&*theirs) || theirs.starts_with(&*own);
-        // Without a prefix there is nothing to keep apart by but whom usernames fall to: that is looked at in each login.
-        if nested && own.is_empty() == theirs.is_empty() {
-            let message = match own.is_empty() {
-                true => format!(
-                    "configuration `{}` gives usernames without a prefix already: give username_prefix, so that nobody of one \
-                     issuer is taken for somebody of the other",
-                    other.settings.name
-                ),
-                false => format!(
-                    "the prefix `{}` and `{}` of configuration `{}` begin alike: choose another, so that nobody of one issuer is \
-                     taken for somebody of the other",
-                    shown(&own),
-                    shown(&theirs),
-                    other.settings.name
-                ),
-            };
-            return Err(Broken::new("username_prefix", Rule::ProviderPrefix, message));
+        let (theirs, name) = (&other.settings, &*other.settings.name);
+        USERNAMES.apart(&settings.username_prefix(), &theirs.username_prefix(), name)?;
+        if settings.groups_claim.is_some() && theirs.groups_claim.is_some() {
+            GROUPS.apart(settings.groups_prefix(), theirs.groups_prefix(), name)?;
         }
     }
     Ok(())
+}
+
+const USERNAMES: Names = Names {
+    field: "username_prefix",
+    what: "usernames",
+    taken: "nobody of one issuer is taken for somebody of the other",
+};
+
+const GROUPS: Names = Names {
+    field: "groups_prefix",
+    what: "groups",
+    taken: "nobody of one issuer is in a group of the other",
+};
+
+/// What issuers of one cluster keep apart by a prefix.
+struct Names {
+    field: &'static str,
+    what: &'static str,
+    /// What is so where they are apart.
+    taken: &'static str,
+}
+
+impl Names {
+    fn apart(&self, own: &str, theirs: &str, other: &str) -> Result<(), Broken> {
+        let Self { field, what, taken } = self;
+        let nested = own.starts_with(theirs) || theirs.starts_with(own);
+        // Where one of two has no prefix, whom its names fall to is looked at in each login.
+        if !nested || own.is_empty() != theirs.is_empty() {
+            return Ok(());
+        }
+        let message = match own.is_empty() {
+            true => format!(
+                "configuration `{other}` gives {what} without a prefix already: give {field}, so that {taken}"
+            ),
+            false => format!(
+                "the prefix `{}` and `{}` of configuration `{other}`, before {what}, begin alike: choose another, so that {taken}",
+                shown(own),
+                shown(theirs)
+            ),
+        };
+        Err(Broken::new(field, Rule::ProviderPrefix, message))
+    }
 }
 
 fn name(name: &str) -> Result<(), Broken> {

@@ -106,6 +106,7 @@ pub(crate) async fn each_rule_refuses_with_its_own_code<C: Calls, R: Resolve>(be
         (with(&|s| s.username_claim = Some(text(""))), "claim_name"),
         (with(&|s| s.username_prefix = Some(text("okta:sub:"))), "provider_prefix"),
         (with(&|s| s.groups_prefix = Some(text("system:"))), "provider_prefix"),
+        (with(&|s| s.groups_prefix = Some(text("okta:"))), "provider_prefix"),
         (with(&|s| s.required_claims = BTreeMap::from([(text("hd"), text(""))])), "required_claims"),
         (with(&|s| s.ca_bundle_pem = Some(text("x"))), "ca_bundle"),
         (with(&|s| s.tags = BTreeMap::from([(text("aws:a"), text(""))])), "tags"),

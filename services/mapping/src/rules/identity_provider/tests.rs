@@ -93,6 +93,7 @@ fn config(issuer: &str, claim: Option<&str>, prefix: Option<&str>) -> IdentityPr
         issuer_url: issuer.to_owned(),
         username_claim: claim.map(str::to_owned),
         username_prefix: prefix.map(str::to_owned),
+        groups_claim: None,
         ..okta()
     };
     let (id, cluster) = (IdentityProviderConfigId::random(), ClusterUid::random());
@@ -130,6 +131,40 @@ fn no_two_issuers_of_a_cluster_share_usernames() {
     for (one, other, allowed) in cases {
         let found = beside(&other.settings, [&one]);
         assert_eq!(found.is_ok(), allowed, "{:?} {:?}", one.settings, other.settings);
+    }
+}
+
+#[test]
+fn no_two_issuers_of_a_cluster_share_groups() {
+    let giving = |issuer: &str, groups: Option<Option<&str>>| {
+        let mut config = config(issuer, None, None);
+        config.settings.groups_claim = groups.map(|_| "groups".to_owned());
+        config.settings.groups_prefix = groups.flatten().map(str::to_owned);
+        config
+    };
+    let cases = [
+        (Some(Some("a:")), Some(Some("b:")), true),
+        // Whom the groups of the one without fall to is looked at in each login.
+        (Some(Some("a:")), Some(None), true),
+        (Some(None), Some(Some("a:")), true),
+        // Who gives no groups gives nobody another's.
+        (Some(None), None, true),
+        (None, Some(None), true),
+        (None, None, true),
+        (Some(None), Some(None), false),
+        (Some(Some("")), Some(Some("-")), false),
+        (Some(Some("a:")), Some(Some("a:")), false),
+        (Some(Some("a:")), Some(Some("a:b:")), false),
+        (Some(Some("a:b:")), Some(Some("a:")), false),
+    ];
+    for (one, other, allowed) in cases {
+        let (one, other) = (giving("https://a.example", one), giving("https://b.example", other));
+        let found = beside(&other.settings, [&one]);
+        assert_eq!(found.is_ok(), allowed, "{:?} {:?}", one.settings, other.settings);
+        if let Err(broken) = found {
+            assert_eq!((broken.field, broken.rule), ("groups_prefix", Rule::ProviderPrefix));
+            assert!(broken.message.contains("configuration `okta`"), "{}", broken.message);
+        }
     }
 }
 
