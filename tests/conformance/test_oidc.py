@@ -225,6 +225,15 @@ def test_immunity_52_an_audience_is_one_clusters_unless_all_share_it(hub, corp, 
     assert badge(first, token()) and badge(second, token())
 
 
+def test_immunity_56_an_issuer_takes_no_username_that_an_entry_gives(hub, cluster, issuer, client):
+    role = hub.create_role("deployer", trusts=hub.create_user("ana").arn)
+    cluster.entry(role, "--username", "corp:{{SessionName}}", groups=["deployers"])
+    words = ["identity-provider", "associate", cluster.id, "corp", "--issuer-url", issuer.url, "--client-id", client]
+    why = hub.refused(*words, "--username-prefix", "corp:")
+    assert role.arn in why and "corp:{{SessionName}}" in why, why
+    associate(hub, cluster, issuer, client, "--username-prefix", "people:")
+
+
 def test_rbac_of_the_hub_knows_people_of_an_issuer(hub, issuer, client):
     cluster = hub.create_cluster("full", "--authorizer-mode", "full")
     associate(hub, cluster, issuer, client, "--groups-claim", "groups", "--groups-prefix", "corp:")

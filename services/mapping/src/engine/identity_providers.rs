@@ -1,5 +1,7 @@
 //! `IdentityProviders`: the OIDC identity-provider configurations of clusters.
 
+mod taken;
+
 use lanyard_api::{
     Actor, CallError, ClusterId, IdentityProviderConfigId, Mutated, Mutation, Page, PageQuery, Scope,
     Vouched,
@@ -47,6 +49,7 @@ impl IdentityProviders for Mapping {
         within_limits(&self.inner.config.limits, &settings, &standing)?;
         unique(&settings, &standing)?;
         rule::beside(&settings, &standing)?;
+        taken::usernames(&mut tx, &cluster, &settings).await?;
         let notices = audience(&mut tx, &cluster, &settings).await?;
         let config = IdentityProviderConfig {
             id: IdentityProviderConfigId::random(),

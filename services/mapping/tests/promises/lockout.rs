@@ -17,6 +17,7 @@ use crate::{
     bench::*,
     blocks::{block, principal},
     entries::change,
+    identity_providers::issuer,
 };
 
 /// Methods that can take a cluster's last administrator, each with a case below.
@@ -46,7 +47,8 @@ const HARMLESS: [&str; 16] = [
     "RegisterSpokeCertificate",
     "ArmBreakGlass",
     "DisarmBreakGlass",
-    // Nobody of an issuer counts as an administrator.
+    // Nobody of an issuer counts as an administrator, and none is associated that would take the username of one who does: see
+    // `immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there`.
     "AssociateIdentityProviderConfig",
     "DisassociateIdentityProviderConfig",
     "DeleteBlock",
@@ -243,6 +245,54 @@ pub(crate) async fn immunity_56_who_can_never_be_given_a_username_is_no_administ
         assert_eq!(push(of_role(nodes)).await.status, AwsAuthStatus::Rejected, "{nodes}");
     }
     assert_eq!(push(of_role("ops:{{SessionName}}")).await.status, AwsAuthStatus::Accepted);
+}
+
+pub(crate) async fn immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let dev = of(OWN, "role/team/dev");
+    let session = identity(&of(OWN, "assumed-role/dev/ana"), "AROADEV");
+    let refused = async |prefix: &str, whose: &[&str]| {
+        let mut asked = issuer(&cluster, "okta");
+        asked.settings.username_prefix = Some(prefix.to_owned());
+        match bench.calls.associate_identity_provider(by(admin()), asked).await {
+            Err(CallError::Invalid { rule: "provider_prefix", message, .. }) => {
+                for part in whose {
+                    assert!(message.contains(part), "{prefix}: {message}");
+                }
+            }
+            other => panic!("{prefix}: {other:?}"),
+        }
+    };
+    let mut asked = entry(&cluster, &dev);
+    asked.username = Some(String::from("okta:{{SessionName}}"));
+    bench.calls.create_entry(by(admin()), asked).await.unwrap();
+    let whose = ["access entry", dev.as_str(), "`okta:{{SessionName}}`"];
+    refused("okta:", &whose).await;
+    refused("ok", &whose).await;
+    assert_eq!(bench.name_of(&cluster, &session).await, "okta:ana", "whoever is there stays");
+    let named =
+        |username: &str| UpdateAccessEntry { username: Some(username.to_owned()), ..change(&cluster, &dev) };
+    // Literally, and by what is known of the principal.
+    for (username, prefix) in [
+        ("okta:root", "okta:"),
+        ("{{AccountID}}:{{SessionName}}", "111122223333:"),
+        ("{{PrincipalName}}:x", "dev:"),
+    ] {
+        bench.calls.update_entry(by(admin()), named(username)).await.unwrap();
+        refused(prefix, &["access entry", dev.as_str(), username]).await;
+    }
+    bench.calls.update_entry(by(admin()), named("ops:{{SessionName}}")).await.unwrap();
+    let line = map("ops", "'okta:{{SessionName}}'");
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), line).await.unwrap();
+    refused("okta:", &["mapRoles[0] of aws-auth", "role/ops"]).await;
+    // Where aws-auth counts no more, nobody has its usernames.
+    let api =
+        UpdateCluster { authentication_mode: Some(AuthenticationMode::Api), ..UpdateCluster::default() };
+    bench.calls.update_cluster(by(admin()), cluster.id.clone(), api).await.unwrap();
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &session).await, "ops:ana");
 }
 
 pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(
