@@ -2,10 +2,11 @@
 
 use lanyard_api::{
     Actor, Authority, BlockId, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
-    authn::accounts::AccessKey,
+    authn::{accounts::AccessKey, oidc_providers::OidcProvider},
     mapping::{Block, BlockTarget, Blocks, CreateBlock},
 };
 use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
+use lanyard_kit::config::nearest;
 use lanyard_store::Transaction;
 
 use super::{
@@ -52,10 +53,10 @@ impl Mapping {
                 (authority, arn.account, Some(arn))
             }
             BlockTarget::Account { authority, account } => (authority, *account, None),
-            BlockTarget::AccessKey { .. }
-            | BlockTarget::OidcSubject { .. }
-            | BlockTarget::OidcIssuer { .. }
-            | BlockTarget::Certificate { .. } => return Ok(None),
+            BlockTarget::OidcSubject { issuer, .. } | BlockTarget::OidcIssuer { issuer } => {
+                return self.stops_nobody_of(scope, issuer).await;
+            }
+            BlockTarget::AccessKey { .. } | BlockTarget::Certificate { .. } => return Ok(None),
         };
         let hub = self.inner.state.hub().await?;
         let cluster = match scope {
@@ -96,6 +97,34 @@ impl Mapping {
             }
             None => Some(format!("it stops nobody as things are: `{arn}` is not there")),
         })
+    }
+
+    /// The same of an issuer, which is compared as tokens write it, byte by byte: a slash at its end makes another one of it. Only of a
+    /// cluster can it be told, for whose maintainers its configurations are. The sessions that the cluster's account exchanges tokens
+    /// for are stopped too, so that an issuer whom its roles trust is no slip.
+    async fn stops_nobody_of(&self, scope: Scope, issuer: &str) -> Result<Option<String>, CallError> {
+        let Scope::Cluster(uid) = scope else { return Ok(None) };
+        let snapshot = self.inner.state.cluster(uid).await?;
+        let urls: Vec<&str> =
+            snapshot.identity_providers().iter().map(|config| config.settings.issuer_url.as_str()).collect();
+        if urls.contains(&issuer) {
+            return Ok(None);
+        }
+        if let Some(own) = self.account_of_scope(scope).await? {
+            let provider: Option<OidcProvider> = self.inner.store.get(Scope::Account(own), issuer).await?;
+            if provider.is_some() {
+                return Ok(None);
+            }
+        }
+        let nearest = match nearest(issuer, urls) {
+            Some(url) => format!("the nearest is `{}`", rules::shown(url)),
+            None => String::from("`lanyard identity-provider list` has those that there are"),
+        };
+        Ok(Some(format!(
+            "it stops nobody who logs in by an OIDC token, as things are: no identity-provider configuration of the cluster has the \
+             issuer `{}`, byte by byte; {nearest}",
+            rules::shown(issuer)
+        )))
     }
 
     /// Whose clusters a block is for, where that is one account's.

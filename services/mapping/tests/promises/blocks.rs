@@ -1,9 +1,10 @@
 use lanyard_api::{
-    Authority, PageQuery, Scope,
+    Authority, OidcProviderId, PageQuery, Scope,
+    authn::oidc_providers::OidcProvider,
     mapping::{AuthenticationMode, Block, BlockTarget, CreateBlock, Resolve},
 };
 
-use crate::{aws_auth::map, bench::*};
+use crate::{aws_auth::map, bench::*, identity_providers::issuer};
 
 pub(crate) fn principal(text: &str) -> BlockTarget {
     BlockTarget::Principal { authority: Authority::Local, canonical_arn: text.parse().unwrap() }
@@ -160,6 +161,27 @@ pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(benc
         canonical_arn: of(AWS, name).parse().unwrap(),
     };
     let whole = |authority| BlockTarget::Account { authority, account: account(OWN) };
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "dex")).await.unwrap();
+    // Whose tokens the account exchanges for sessions, which a block on their issuer stops too.
+    let ci = OidcProvider {
+        id: OidcProviderId::random(),
+        account: account(OWN),
+        issuer_url: String::from("https://ci.example"),
+        client_ids: vec![String::from("sts.amazonaws.com")],
+        thumbprints: Vec::new(),
+        ca_bundle_pem: None,
+        tags: Default::default(),
+        created_at: NOON,
+    };
+    let own = Scope::Account(account(OWN));
+    let mut tx = bench.store.begin("test", &lanyard_api::Mutation::system("test"), &[own]).await.unwrap();
+    tx.insert(&ci).await.unwrap();
+    tx.commit_unrecorded().await.unwrap();
+    let of_issuer = |url: &str| BlockTarget::OidcIssuer { issuer: url.to_owned() };
+    let of_subject =
+        |url: &str| BlockTarget::OidcSubject { issuer: url.to_owned(), subject: String::from("ana") };
+    let nearest = |url: &str| Some(format!("the nearest is `{url}`"));
     let cases = [
         (principal(&of(OWN, "user/team/ana")), None),
         (principal(&of(OWN, "user/team/ANA")), None),
@@ -173,6 +195,16 @@ pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(benc
         (session("role/nothing"), Some(of(OWN, "role/nothing"))),
         (whole(Authority::Aws), Some(String::from("authority local"))),
         (principal(&of(AWS, "role/anybody")), Some(String::from("authority aws"))),
+        // An issuer is written as its tokens write it.
+        (of_issuer("https://okta.example"), None),
+        (of_subject("https://dex.example"), None),
+        (of_issuer("https://ci.example"), None),
+        (of_issuer("https://okta.example/"), nearest("https://okta.example")),
+        (of_subject("https://Dex.example"), nearest("https://dex.example")),
+        (
+            of_issuer("https://elsewhere.test/realms/of/somebody/else"),
+            Some(String::from("identity-provider list")),
+        ),
         // Who there is in another tenant's account is not told.
         (principal(&of(TENANT, "user/eve")), None),
         (principal(&of(TENANT, "user/nobody")), None),
@@ -188,6 +220,12 @@ pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(benc
             }
         }
         bench.calls.delete_block(by(admin()), scope, put.value.id).await.unwrap();
+    }
+    // Which issuers there are at all is no account's to know.
+    for scope in [Scope::Hub, own] {
+        let put =
+            bench.calls.create_block(by(operator()), block(scope, of_issuer("https://okta.example/"))).await;
+        assert!(put.unwrap().notices.is_empty(), "{scope}");
     }
     // Nor is it told a hub operator, of whose account it is not.
     for (who, is_told) in [(of(OWN, "user/nobody"), true), (of(TENANT, "user/nobody"), false)] {
