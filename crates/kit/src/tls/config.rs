@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
@@ -50,7 +50,7 @@ pub fn install_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// A server's configuration.
+/// A server's configuration. One that asks for certificates resumes no session: each connection shows its own.
 ///
 /// # Errors
 /// [`TlsError`] when the certificate, its key or a root cannot be used.
@@ -77,6 +77,13 @@ pub fn server_config(
     let mut config =
         builder.with_single_cert(certificate.chain()?, certificate.key()?).map_err(|error| fault(&error))?;
     config.alpn_protocols = alpn();
+    if !matches!(clients, ClientCertificates::NotAsked) {
+        // A session that is resumed brings its client's chain along, at which nobody looks again, and begets the next one: a
+        // certificate past its end would go on without end. A full handshake every ten minutes is next to nothing. Tickets of
+        // TLS 1.2 rustls makes none without a ticketer.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
 }
 

@@ -1,5 +1,8 @@
 use super::*;
 use crate::secret::ExposeSecret;
+use rustls::HandshakeKind;
+use rustls::time_provider::TimeProvider;
+use rustls_pki_types::UnixTime;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,30 +23,43 @@ fn server(authority: &Authority) -> KeyedCertificate {
     authority.issue_server(&Names::loopback(), DAY, OffsetDateTime::now_utc()).unwrap()
 }
 
+/// Whom a server sees; nobody where no certificate was shown.
+type Seen = Option<Result<PeerIdentity, PeerError>>;
+
 /// Handshakes in memory; the answer is whom the server sees, or the first error of either side.
 async fn handshake(
     server: Arc<rustls::ServerConfig>,
     client: rustls::ClientConfig,
     name: &str,
-) -> Result<Option<Result<PeerIdentity, PeerError>>, String> {
+) -> Result<Seen, String> {
+    meet(server, Arc::new(client), name).await.map(|(seen, _)| seen)
+}
+
+/// The same with how it was made, by a client that may have been there before.
+async fn meet(
+    server: Arc<rustls::ServerConfig>,
+    client: Arc<rustls::ClientConfig>,
+    name: &str,
+) -> Result<(Seen, Option<HandshakeKind>), String> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let connect = async {
         let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
-        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, near).await?;
+        let mut stream = TlsConnector::from(client).connect(name, near).await?;
         // With TLS 1.3 a client learns only by reading that its certificate was refused.
         stream.write_all(b"?").await?;
         stream.read_u8().await
     };
     let accept = async {
         let mut stream = TlsAcceptor::from(server).accept(far).await?;
-        let peer = stream.get_ref().1.peer_certificates().map(PeerIdentity::from_chain);
+        let (_, session) = stream.get_ref();
+        let seen = (session.peer_certificates().map(PeerIdentity::from_chain), session.handshake_kind());
         stream.read_u8().await?;
         stream.write_all(b"!").await?;
-        Ok::<_, std::io::Error>(peer)
+        Ok::<_, std::io::Error>(seen)
     };
     let (connected, accepted) = tokio::join!(connect, accept);
     match (connected, accepted) {
-        (Ok(_), Ok(peer)) => Ok(peer),
+        (Ok(_), Ok(seen)) => Ok(seen),
         (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
     }
 }
@@ -93,6 +109,74 @@ async fn a_certificate_of_another_hub_or_past_its_end_is_refused_though_optional
     for (what, certificate) in cases {
         let client = client_config(&roots, Some(&certificate)).unwrap();
         assert!(handshake(Arc::clone(&listening), client, "localhost").await.is_err(), "{what}");
+    }
+}
+
+/// A client that speaks one version of TLS and keeps its sessions.
+fn keeping_sessions(
+    version: &'static rustls::SupportedProtocolVersion,
+    roots: &[CertificateDer<'static>],
+    certificate: &KeyedCertificate,
+) -> Arc<rustls::ClientConfig> {
+    let client = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(config::root_store(roots).unwrap())
+        .with_client_auth_cert(certificate.chain().unwrap(), certificate.key().unwrap())
+        .unwrap();
+    Arc::new(client)
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_where_no_certificate_is_asked_for_alone() {
+    let (_dir, authority) = authority("hub-1");
+    let roots = authority.roots().unwrap();
+    let spoke = authority.issue_spoke("9f0c", DAY, OffsetDateTime::now_utc()).unwrap();
+    let cases = [
+        (ClientCertificates::NotAsked, HandshakeKind::Resumed),
+        (ClientCertificates::Optional(&roots), HandshakeKind::Full),
+        (ClientCertificates::Required(&roots), HandshakeKind::Full),
+    ];
+    for (clients, second) in cases {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let server = server_config(&server(&authority), clients).unwrap();
+            let client = keeping_sessions(version, &roots, &spoke);
+            for expected in [HandshakeKind::Full, second] {
+                let met = meet(Arc::clone(&server), Arc::clone(&client), "localhost").await;
+                assert_eq!(met.unwrap().1, Some(expected), "{clients:?}, {version:?}");
+            }
+        }
+    }
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+struct At(UnixTime);
+
+impl TimeProvider for At {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.0)
+    }
+}
+
+#[tokio::test]
+async fn who_came_with_a_certificate_does_not_come_again_after_its_end() {
+    let (_dir, authority) = authority("hub-1");
+    let now = OffsetDateTime::now_utc();
+    let roots = authority.roots().unwrap();
+    let spoke = authority.issue_spoke("9f0c", DAY, now).unwrap();
+    let after: OffsetDateTime = now + 2 * DAY;
+    let after = std::time::Duration::from_secs(after.unix_timestamp().try_into().unwrap());
+    let server = server_config(&server(&authority), ClientCertificates::Optional(&roots)).unwrap();
+    // What it keeps of sessions is the same server's.
+    let mut later = rustls::ServerConfig::clone(&server);
+    later.time_provider = Arc::new(At(UnixTime::since_unix_epoch(after)));
+    let later = Arc::new(later);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let client = keeping_sessions(version, &roots, &spoke);
+        assert!(meet(Arc::clone(&server), Arc::clone(&client), "localhost").await.is_ok(), "{version:?}");
+        let again = meet(Arc::clone(&later), client, "localhost").await;
+        assert!(again.is_err(), "{version:?}: {again:?}");
     }
 }
 
