@@ -5,6 +5,7 @@ mod authorize;
 mod deadline;
 mod forward;
 mod refusals;
+mod trailers;
 mod watching;
 
 use std::sync::Arc;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
 use futures::stream;
-use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use lanyard_api::{
@@ -13,6 +12,7 @@ use lanyard_api::{
 };
 use tonic::Status;
 
+use super::trailers;
 use crate::{kubernetes::Gateway, services::Services};
 
 /// A stream under way.
@@ -61,7 +61,7 @@ impl<S: Services> Watch<S> {
     /// The last piece. What was to be told is let go with the stream that told it.
     fn end(mut self, status: &Status) -> (Piece, Self) {
         self.body = None;
-        (Ok(Frame::trailers(trailers(status))), self)
+        (Ok(Frame::trailers(trailers::of(status))), self)
     }
 }
 
@@ -71,12 +71,4 @@ async fn admitted<S: Services>(gateway: &Gateway<S>, call: AdmitQuery) -> Result
         Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),
         Admission::Forbidden(denial) => Err(forbidden(&denial)),
     }
-}
-
-fn trailers(status: &Status) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    if status.add_header(&mut trailers).is_err() {
-        trailers.insert(Status::GRPC_STATUS, http::HeaderValue::from_static("13"));
-    }
-    trailers
 }
