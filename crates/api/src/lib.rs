@@ -37,6 +37,7 @@ pub mod suite;
 pub mod tags;
 pub mod template;
 pub mod voucher;
+mod watches;
 mod written_user;
 
 pub use fault::{CallError, Denial, Fault};
@@ -52,4 +53,5 @@ pub use ids::{
 pub use mutation::{
     ClientRequestToken, Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named,
 };
+pub use watches::{WatchPlace, WatchPlaces};
 pub use written_user::WrittenUser;

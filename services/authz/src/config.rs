@@ -27,6 +27,8 @@ pub struct AuthzConfig {
     pub decisions_waiting_max: usize,
     /// Watches on what decisions depend on, at one time, of all callers.
     pub watches_max: usize,
+    /// Those among them on the clusters of one account, so that no account has them all.
+    pub watches_per_account_max: usize,
     /// How often the spoke of one cluster may push RBAC objects.
     pub spoke_pushes: SpokePushQuota,
 }
@@ -43,6 +45,7 @@ impl Default for AuthzConfig {
             let_in_stored_per_second_max: 100,
             decisions_waiting_max: 65_536,
             watches_max: 1_000,
+            watches_per_account_max: 250,
             spoke_pushes: SpokePushQuota::default(),
         }
     }
@@ -57,6 +60,7 @@ impl AuthzConfig {
         let counts = [
             ("authz.decisions_waiting_max", self.decisions_waiting_max as u64),
             ("authz.watches_max", self.watches_max as u64),
+            ("authz.watches_per_account_max", self.watches_per_account_max as u64),
         ];
         in_range(0..=COUNT_MAX, &counts)
     }

@@ -12,11 +12,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
+use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault, WatchPlaces};
 use lanyard_kit::Clock;
 use lanyard_store::{ChangeSignal, SpokePushes, Store, StoreError};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 
 use crate::{
     config::AuthzConfig,
@@ -48,7 +47,7 @@ struct Inner {
     log: DecisionLog,
     signal: ChangeSignal,
     /// Places for watches.
-    watches: Arc<Semaphore>,
+    watches: Arc<WatchPlaces>,
     pushes: SpokePushes,
     telemetry: Telemetry,
 }
@@ -69,7 +68,7 @@ impl Authz {
             caught_up: CaughtUp::default(),
             log,
             signal: ChangeSignal::follow(store),
-            watches: Arc::new(Semaphore::new(config.watches_max)),
+            watches: WatchPlaces::new(config.watches_max, config.watches_per_account_max),
             pushes: SpokePushes::new(config.spoke_pushes),
             telemetry: Telemetry::new(),
             config,

@@ -40,6 +40,8 @@ pub struct Limits {
     pub blocks_per_scope: u64,
     /// Watches on entries at one time, of all callers.
     pub watches: usize,
+    /// Those among them on the clusters of one account, so that no account has them all.
+    pub watches_per_account: usize,
     /// Accounts that one cluster trusts.
     pub trusted_accounts_per_cluster: usize,
     /// Versions of aws-auth that are kept beside the one in force.
@@ -62,6 +64,7 @@ impl Default for Limits {
             identity_provider_bytes_per_cluster: 12 * 1024,
             blocks_per_scope: 10_000,
             watches: 1_000,
+            watches_per_account: 250,
             trusted_accounts_per_cluster: 100,
             aws_auth_versions_kept: 10,
             spoke_pushes: SpokePushQuota::default(),
@@ -95,6 +98,7 @@ impl MappingConfig {
     pub fn validate(&self) -> Result<(), OutOfRange> {
         let counts = [
             ("mapping.limits.watches", self.limits.watches as u64),
+            ("mapping.limits.watches_per_account", self.limits.watches_per_account as u64),
             ("mapping.memory.badges_max", self.memory.badges_max as u64),
         ];
         in_range(0..=COUNT_MAX, &counts)

@@ -26,12 +26,10 @@ mod watch;
 
 use std::sync::Arc;
 
-use lanyard_api::proof::ProofKey;
+use lanyard_api::{WatchPlaces, proof::ProofKey};
 use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::{ChangeSignal, Keyed, Keyring, KeyringError, Purpose, SpokePushes, Store, StoreError};
-
-use tokio::sync::Semaphore;
 
 use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
@@ -52,7 +50,7 @@ struct Inner {
     given: Given,
     signal: ChangeSignal,
     /// Places for watches.
-    watches: Arc<Semaphore>,
+    watches: Arc<WatchPlaces>,
     pushes: SpokePushes,
     resolutions: Counters<Outcome>,
     aws_auth_rejected: Counters<()>,
@@ -95,7 +93,7 @@ impl Mapping {
     async fn start(store: &Store, config: MappingConfig, aws: Option<Aws>) -> Result<Self, OpenError> {
         let proof_key = Keyed::following(store.keyring(), minting_key)?;
         let state = State::open(store, &config.memory).await?;
-        let watches = Arc::new(Semaphore::new(config.limits.watches));
+        let watches = WatchPlaces::new(config.limits.watches, config.limits.watches_per_account);
         let given = Given::new(config.memory.badges_max);
         let pushes = SpokePushes::new(config.limits.spoke_pushes);
         let inner = Inner {

@@ -4,11 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
-    Actor, CallError, ClusterId, ClusterUid, Revision, Scope, Vouched,
+    Actor, CallError, ClusterId, ClusterUid, Revision, Scope, Vouched, WatchPlace,
     authz::{InputChanges, Inputs},
 };
 use lanyard_store::{ChangeListener, Heard};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Authz, Inner};
 
@@ -24,17 +23,14 @@ struct Watch {
     begun: bool,
     ended: bool,
     changes: ChangeListener,
-    _place: OwnedSemaphorePermit,
+    _place: WatchPlace,
 }
 
 impl Authz {
     pub(super) async fn watch(&self, by: Vouched<Actor>, id: ClusterId) -> Result<InputChanges, CallError> {
         let inner = &self.inner;
-        let cluster = inner.spoke(&by.value, &id).await?.uid;
-        let place = Arc::clone(&inner.watches).try_acquire_owned().map_err(|_| {
-            let limit = inner.config.watches_max as u64;
-            CallError::LimitExceeded { what: "watches at one time".into(), limit }
-        })?;
+        let spoke = inner.spoke(&by.value, &id).await?;
+        let (cluster, place) = (spoke.uid, inner.watches.take(spoke.account)?);
         // Before the revision is read, so that no change falls between.
         let changes = inner.signal.listen();
         let revision = inner.store.revision(Scope::Cluster(cluster)).await?;

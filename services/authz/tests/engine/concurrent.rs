@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use lanyard_api::{
-    Authority, DecisionId, Fault, Mutation,
+    Authority, CallError, DecisionId, Fault, Mutation,
     authz::{Authorize, DecisionKind, DecisionOutcome, DecisionRecord, Decisions, Review, Verdict},
-    mapping::{AccessScope, AuthorizerMode},
+    mapping::{AccessScope, AuthorizerMode, Cluster},
     proof::{KinKind, ProofKey},
     suite::association,
 };
@@ -16,7 +16,7 @@ use lanyard_authz::AuthzConfig;
 use lanyard_store::{Purpose, on_each_store, test_support::TestDatabase};
 use time::Duration;
 
-use crate::stage::{ABROAD, HOME, START, Stage, actor_of, bare, cluster, get_pods, review};
+use crate::stage::{ABROAD, HOME, START, Stage, account, actor_of, bare, cluster, get_pods, review};
 
 const VIEW: &str = "AmazonEKSViewPolicy";
 
@@ -29,6 +29,7 @@ on_each_store!(
     immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion,
     many_first_questions_at_once_all_get_the_answer,
     decisions_outlive_a_restart_and_their_place_in_memory,
+    an_account_has_its_share_of_the_places_for_watches_and_no_more,
 );
 
 async fn immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault(
@@ -246,4 +247,26 @@ async fn decisions_outlive_a_restart_and_their_place_in_memory(database: TestDat
             assert_eq!(authz.find(actor_of(HOME), expected.id).await.as_ref(), Ok(expected));
         }
     }
+}
+
+async fn an_account_has_its_share_of_the_places_for_watches_and_no_more(database: TestDatabase) {
+    let config = AuthzConfig { watches_max: 3, watches_per_account_max: 2, ..AuthzConfig::default() };
+    let stage = Stage::bare(database, config).await;
+    stage.register(HOME, Authority::Local).await;
+    stage.register(ABROAD, Authority::Local).await;
+    let home = stage.cluster("main").await;
+    let abroad = Cluster { account: account(ABROAD), ..cluster("abroad", AuthorizerMode::Full) };
+    stage.put(&abroad).await;
+    let watch =
+        async |by: &str, cluster: &Cluster| stage.authz.watch_inputs(actor_of(by), cluster.id.clone()).await;
+    let full = |what: &'static str, limit| Some(CallError::LimitExceeded { what: what.into(), limit });
+    let (first, second) = (watch(HOME, &home).await.unwrap(), watch(HOME, &home).await.unwrap());
+    let of_account = full("watches at one time on the clusters of one account", 2);
+    assert_eq!(watch(HOME, &home).await.err(), of_account);
+    let third = watch(ABROAD, &abroad).await.unwrap();
+    assert_eq!(watch(ABROAD, &abroad).await.err(), full("watches at one time", 3));
+    drop((first, third));
+    let again = watch(HOME, &home).await.unwrap();
+    assert_eq!(watch(HOME, &home).await.err(), of_account);
+    drop((second, again));
 }

@@ -334,9 +334,11 @@ mod tests {
             "gateway.answers_max",
             "awsapi.requests_in_flight_max",
             "mapping.limits.watches",
+            "mapping.limits.watches_per_account",
             "mapping.memory.badges_max",
             "authz.decisions_waiting_max",
             "authz.watches_max",
+            "authz.watches_per_account_max",
         ];
         let times = [
             "authn.sts.proven_seconds",

@@ -4,14 +4,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
-    CallError, ClusterId, ClusterUid, Revision, Scope, Vouched,
+    CallError, ClusterId, ClusterUid, Revision, Scope, Vouched, WatchPlace,
     mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents},
 };
 use lanyard_store::{ChangeListener, Heard};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Mapping, sight::Call};
 use crate::snapshot::{ClusterSnapshot, Entry};
@@ -29,7 +26,7 @@ struct Watch {
     /// When it has last told anything.
     spoke_at: Instant,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _place: WatchPlace,
 }
 
 impl Mapping {
@@ -40,10 +37,7 @@ impl Mapping {
         after: Option<Revision>,
     ) -> Result<EntryEvents, CallError> {
         let cluster = self.seen(&by.value, &id, Call::Management).await?;
-        let place = Arc::clone(&self.inner.watches).try_acquire_owned().map_err(|_| {
-            let limit = self.inner.config.limits.watches as u64;
-            CallError::LimitExceeded { what: "watches at one time".into(), limit }
-        })?;
+        let place = self.inner.watches.take(cluster.account)?;
         // Before the snapshot is read, so that no change falls between.
         let changes = self.inner.signal.listen();
         let told = self.inner.state.cluster(cluster.uid).await?;

@@ -84,8 +84,15 @@ pub(crate) async fn watches_are_limited_and_each_place_is_given_back<C: Calls, R
     let first = watch(&bench, &cluster, None).await;
     let second = watch(&bench, &cluster, None).await;
     let third = bench.calls.watch_entries(admin(), cluster.id.clone(), None).await;
-    assert_eq!(code_of(third.map(drop)), "limit");
-    drop((first, second));
+    let of_account = "watches at one time on the clusters of one account";
+    assert_eq!(third.err(), Some(CallError::LimitExceeded { what: of_account.into(), limit: 2 }));
+    // What one account takes leaves places for others, until all are taken.
+    let theirs = bench.calls.create_cluster(by(eve()), cluster_named("theirs")).await.unwrap().value;
+    let of_eve = bench.calls.watch_entries(eve(), theirs.id.clone(), None).await.unwrap();
+    let too_many = bench.calls.watch_entries(eve(), theirs.id.clone(), None).await;
+    let of_all = CallError::LimitExceeded { what: "watches at one time".into(), limit: 3 };
+    assert_eq!(too_many.err(), Some(of_all));
+    drop((first, second, of_eve));
     // Over the wire the other side hears a little later that nobody listens any more.
     for _ in 0..100 {
         if bench.calls.watch_entries(admin(), cluster.id.clone(), None).await.is_ok() {
