@@ -35,7 +35,7 @@ def seen(request, programs, hub, cluster, operator) -> dict:
     return told | {"cluster": cluster, "made_for": principals[0], "others": principals[1:]}
 
 
-def test_a_consumer_finds_a_hub_signs_changes_asks_and_pages(seen, hub):
+def test_a_consumer_finds_a_hub_signs_changes_asks_pages_and_watches(seen, hub):
     cluster = seen["cluster"]
     assert seen["hub_id"] == hub.ready["hub_id"]
     assert seen["cluster_uid"] == cluster.uid
@@ -47,6 +47,8 @@ def test_a_consumer_finds_a_hub_signs_changes_asks_and_pages(seen, hub):
     assert seen["principals"] == sorted(seen["principals"]) and len(seen["principals"]) == 5
     # The access policy is for one namespace and for looking; everything else is the cluster's own affair.
     assert seen["verdicts"] == ["VERDICT_ALLOW", "VERDICT_NO_OPINION", "VERDICT_NO_OPINION"]
+    # A stream is signed too: it begins with an entry that there is.
+    assert seen["watched"] == "KIND_ADDED"
 
 
 def test_the_same_signed_call_sent_twice_is_one_change(seen):

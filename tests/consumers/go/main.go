@@ -1,5 +1,5 @@
-// A program that does with a hub what others would: finds it, signs, changes an entry, asks, and reads errors. Prints what
-// it saw, as JSON.
+// A program that does with a hub what others would: finds it, signs, changes an entry, asks, watches, and reads errors. Prints
+// what it saw, as JSON.
 //
 // The packages below lanyard.test/consumer/lanyard are generated from the protos (`buf generate`, buf.gen.yaml).
 package main
@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -32,6 +33,9 @@ import (
 )
 
 const view = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
+
+// own is metadata of the program's own, beside what signs its calls.
+const own = "x-consumer"
 
 // ready is what of a ready-file is needed to reach a hub.
 type ready struct {
@@ -53,6 +57,7 @@ type report struct {
 	Revisions  []uint64           `json:"revisions"`
 	Principals []string           `json:"principals"`
 	Verdicts   []string           `json:"verdicts"`
+	Watched    string             `json:"watched"`
 	Errors     map[string]refusal `json:"errors"`
 }
 
@@ -77,7 +82,7 @@ func run(ctx context.Context, readyFile, cluster, principal string) error {
 	defer c.plain.Close()
 	defer c.signed.Close()
 	c.cluster, c.principal = cluster, principal
-	seen, err := c.work(ctx)
+	seen, err := c.work(metadata.AppendToOutgoingContext(ctx, own, "go"))
 	if err != nil {
 		return err
 	}
@@ -120,8 +125,37 @@ func connect(ctx context.Context, readyFile string) (*consumer, error) {
 		HubID:           hub.HubId,
 		Authority:       authority,
 	}
-	signed, err := grpc.NewClient(authority, trust, grpc.WithUnaryInterceptor(signer.Unary))
+	signed, err := grpc.NewClient(authority, trust,
+		grpc.WithUnaryInterceptor(signer.Unary), grpc.WithChainUnaryInterceptor(unary),
+		grpc.WithStreamInterceptor(signer.Stream), grpc.WithChainStreamInterceptor(stream))
 	return &consumer{hub: hub, signer: signer, plain: plain, signed: signed}, err
+}
+
+// unary sees a call as it is sent.
+func unary(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
+	options ...grpc.CallOption) error {
+	if err := bearsBoth(ctx); err != nil {
+		return err
+	}
+	return invoke(ctx, method, request, reply, conn, options...)
+}
+
+// stream sees a call that is answered by a stream as it is sent.
+func stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, begin grpc.Streamer,
+	options ...grpc.CallOption) (grpc.ClientStream, error) {
+	if err := bearsBoth(ctx); err != nil {
+		return nil, err
+	}
+	return begin(ctx, desc, conn, method, options...)
+}
+
+// bearsBoth refuses a call that lacks the program's own metadata or what signs it.
+func bearsBoth(ctx context.Context) error {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if len(md.Get(own)) != 1 || len(md.Get("authorization")) != 1 {
+		return fmt.Errorf("the call is sent with %d of %s and %d signatures", len(md.Get(own)), own, len(md.Get("authorization")))
+	}
+	return nil
 }
 
 func (c *consumer) work(ctx context.Context) (*report, error) {
@@ -152,8 +186,12 @@ func (c *consumer) work(ctx context.Context) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
+	watched, err := c.watched(ctx)
+	if err != nil {
+		return nil, err
+	}
 	refusals, err := c.errors(ctx)
-	return &report{c.hub.HubId, described.Uid, entry.Id, revisions, principals, verdicts, refusals}, err
+	return &report{c.hub.HubId, described.Uid, entry.Id, revisions, principals, verdicts, watched, refusals}, err
 }
 
 // createEntry makes the entry and sends the very same call again, as a program does that got no answer: it is made once.
@@ -226,6 +264,22 @@ func (c *consumer) verdicts(ctx context.Context, uid string, entry *mappingv1.Ac
 		verdicts = append(verdicts, decision.Verdict.String())
 	}
 	return verdicts, nil
+}
+
+// watched is the first event of a watch on the entries, which ends with it.
+func (c *consumer) watched(ctx context.Context) (string, error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	request := &mappingv1.WatchAccessEntriesRequest{Cluster: c.cluster}
+	watch, err := mappingv1.NewEntriesClient(c.signed).WatchAccessEntries(ctx, request)
+	if err != nil {
+		return "", err
+	}
+	event, err := watch.Recv()
+	if err != nil {
+		return "", err
+	}
+	return event.Kind.String(), nil
 }
 
 func (c *consumer) errors(ctx context.Context) (map[string]refusal, error) {

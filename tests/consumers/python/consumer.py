@@ -1,4 +1,4 @@
-"""What a program does with a hub: finds it, signs, changes an entry, asks, and reads errors. Prints what it saw, as JSON.
+"""What a program does with a hub: finds it, signs, changes an entry, asks, watches, and reads errors. Prints what it saw, as JSON.
 
 The code below `lanyard` is generated from the protos (`python -m grpc_tools.protoc`).
 """
@@ -72,6 +72,7 @@ class Consumer:
             "revisions": revisions,
             "principals": self.principals(),
             "verdicts": self.verdicts(described.uid, entry),
+            "watched": self.watched(),
             "errors": self.errors(),
         }
 
@@ -120,6 +121,13 @@ class Consumer:
         user = resolve_pb2.UserInfo(username=entry.username, groups=entry.groups)
         answer = self.authorize.AuthorizeBatch(authz_pb2.AuthorizeBatchRequest(user=user, reviews=reviews))
         return [authz_pb2.Verdict.Name(decision.verdict) for decision in answer.decisions]
+
+    def watched(self) -> str:
+        """The first event of a watch on the entries, which ends with it."""
+        watch = self.entries.WatchAccessEntries(entries_pb2.WatchAccessEntriesRequest(cluster=self.cluster))
+        event = next(watch)
+        watch.cancel()
+        return entries_pb2.AccessEntryEvent.Kind.Name(event.kind)
 
     def errors(self) -> dict:
         def create(principal: str, groups: list[str]):

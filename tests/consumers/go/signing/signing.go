@@ -79,7 +79,13 @@ func (s Signer) Sign(method string, request proto.Message) (Call, error) {
 
 // Send sends a signed call.
 func (c Call) Send(ctx context.Context, conn *grpc.ClientConn, reply proto.Message) error {
-	return conn.Invoke(metadata.NewOutgoingContext(ctx, c.md), c.method, c.message, reply, grpc.ForceCodec(asSigned{}))
+	return conn.Invoke(c.beside(ctx), c.method, c.message, reply, grpc.ForceCodec(asSigned{}))
+}
+
+// beside puts what signs the call beside the caller's own metadata.
+func (c Call) beside(ctx context.Context) context.Context {
+	own, _ := metadata.FromOutgoingContext(ctx)
+	return metadata.NewOutgoingContext(ctx, metadata.Join(own, c.md))
 }
 
 // Unary signs every call of a connection: grpc.WithUnaryInterceptor(signer.Unary).
@@ -89,8 +95,37 @@ func (s Signer) Unary(ctx context.Context, method string, request, reply any, co
 	if err != nil {
 		return err
 	}
-	ctx = metadata.NewOutgoingContext(ctx, call.md)
-	return invoke(ctx, method, call.message, reply, conn, append(options, grpc.ForceCodec(asSigned{}))...)
+	return invoke(call.beside(ctx), method, call.message, reply, conn, append(options, grpc.ForceCodec(asSigned{}))...)
+}
+
+// Stream signs every call of a connection that is answered by a stream: grpc.WithStreamInterceptor(signer.Stream).
+func (s Signer) Stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
+	begin grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	if desc.ClientStreams {
+		return nil, fmt.Errorf("%s takes a stream of messages, and a signature is of one", method)
+	}
+	return &signedStream{begin: func(request any) (grpc.ClientStream, error) {
+		call, err := s.Sign(method, request.(proto.Message))
+		if err != nil {
+			return nil, err
+		}
+		stream, err := begin(call.beside(ctx), desc, conn, method, append(options, grpc.ForceCodec(asSigned{}))...)
+		if err != nil {
+			return nil, err
+		}
+		return stream, stream.SendMsg(call.message)
+	}}, nil
+}
+
+// signedStream begins with its one message, which is what generated code does first: the call's head signs it.
+type signedStream struct {
+	grpc.ClientStream
+	begin func(request any) (grpc.ClientStream, error)
+}
+
+func (s *signedStream) SendMsg(request any) (err error) {
+	s.ClientStream, err = s.begin(request)
+	return err
 }
 
 // asSigned sends what was signed, byte for byte.
