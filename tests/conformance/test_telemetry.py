@@ -30,6 +30,10 @@ from sts import Sts
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 DOCUMENTATION = pathlib.Path(__file__).parents[2] / "docs/telemetry.md"
+# How often a process with PostgreSQL looks for changes that it was not told of: `POLL_INTERVAL` of the store.
+POLL_SECONDS = 1.0
+# Users that are made to see how others hear of them.
+USERS = 8
 HEADER_SECRET = "Bearer of-the-collector-" + secrets.token_hex(12)
 SETTINGS = {
     "TELEMETRY__TRACES__SAMPLE_RATIO": "1.0",
@@ -360,6 +364,29 @@ def metrics_of(url: str) -> str:
     return requests.get(f"{url}/metrics", timeout=10).text
 
 
+@dataclass(frozen=True)
+class Applied:
+    """How many changes of others a process has heard of, in how many seconds together, and how many it has found by polling."""
+
+    heard: float
+    heard_seconds: float
+    found: float
+
+    def __sub__(self, other: "Applied") -> "Applied":
+        return Applied(
+            self.heard - other.heard, self.heard_seconds - other.heard_seconds, self.found - other.found
+        )
+
+
+def applied(url: str) -> Applied:
+    text, name = metrics_of(url), "lanyard_store_apply_seconds"
+    return Applied(
+        heard=value(text, f"{name}_count", source="notification"),
+        heard_seconds=value(text, f"{name}_sum", source="notification"),
+        found=value(text, f"{name}_count", source="poll"),
+    )
+
+
 def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(world):
     stack, sts, cluster, lea = world
     token = cluster.token(lea.credentials, host=sts.host)
@@ -408,12 +435,19 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
     assert value(shown["mapping-0"], "lanyard_store_apply_seconds_count", source="own") >= 1
     assert value(authn, "lanyard_store_apply_seconds_count", source="notification") >= 1
     assert value(authn, "lanyard_store_looks_total", source="notification") >= 1
-    # And so do the others of what authn commits, although a poll may come first now and then.
-    for process in ("mapping-0", "authz-0", "credentials-0"):
+    # And so do the others of what authn commits, and sooner than they would find it, although a poll may come first now and then.
+    others = [urls[process] for process in ("mapping-0", "authz-0", "credentials-0")]
+    before = [applied(url) for url in others]
+    for _ in range(USERS):
+        stack.create_user("heard-of")
+    for url, earlier in zip(others, before):
         until = time.monotonic() + 20
-        while not value(metrics_of(urls[process]), "lanyard_store_apply_seconds_count", source="notification"):
-            assert time.monotonic() < until, f"{process} finds changes by polling alone"
-            stack.create_user("heard-of")
+        # A user and their key are a change each.
+        while (now := applied(url) - earlier).heard + now.found < 2 * USERS:
+            assert time.monotonic() < until, f"{url} has {now} of {2 * USERS} changes"
+            time.sleep(0.1)
+        assert now.heard > now.found, f"{url} finds changes by polling: {now}"
+        assert now.heard_seconds / now.heard < POLL_SECONDS, f"{url} hears no sooner than it would find: {now}"
     public = requests.get(f"{stack.url}/metrics", verify=stack.ca, timeout=10).text
     assert "lanyard_gateway_requests_total" in public and cluster.id not in public
 
