@@ -1,13 +1,15 @@
 //! Moving a hub from its SQLite file to PostgreSQL, whole and verified.
 //!
 //! What tables there are is read from the target, which our own migrations have just made; so nothing is left out because
-//! somebody forgot to name it here. All goes over in one transaction of the target, which takes it back where anything fails.
+//! somebody forgot to name it here. All goes over in one transaction of the target, the making of the tables included, which takes it
+//! back where anything fails: a hub that lives there already, of an older Lanyard maybe, stays as it is.
 //! Sealed values stay valid, for what they are bound to is their place, not their database.
 
 mod rows;
 mod target;
 
 use lanyard_api::Scope;
+use sqlx::Connection as _;
 
 use self::{
     rows::{Digest, Source},
@@ -16,8 +18,9 @@ use self::{
 use crate::{
     change::{ChainFault, ChainReport},
     error::StoreError,
-    migrations::{migrate, require_migrated},
+    migrations::{connect_alone, require_migrated},
     options::{StoreOptions, StoreUrl},
+    sql::SqlError,
     store::Store,
     tables::changes::counters,
 };
@@ -64,7 +67,7 @@ pub enum CopyStep<'a> {
     VerifyingCopy,
 }
 
-/// Why a hub was not copied. The target is as it was, but for its empty tables, unless said otherwise.
+/// Why a hub was not copied. The target is as it was, unless said otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The directions are wrong.
@@ -154,16 +157,11 @@ pub async fn copy(
     if let Some((scope, fault)) = first_fault(&before) {
         return Err(CopyError::BrokenSource { scope, fault });
     }
-    migrate(to, from.wait_max).await.map_err(of_target)?;
-    let mut target = Target::begin(to).await.map_err(of_target)?;
+    let mut connection = connect_alone(to).await.map_err(of_target)?;
+    let mut target = Target::begin(&mut connection).await.map_err(of_target)?;
+    require_empty(&mut target, &of_target).await?;
+    target.migrate().await.map_err(of_target)?;
     let tables = target.tables(&LEFT_OUT).await.map_err(of_target)?;
-    target.lock(&tables).await.map_err(of_target)?;
-    for table in &tables {
-        let rows = target.count(table).await.map_err(of_target)?;
-        if rows > 0 {
-            return Err(CopyError::NotEmpty { table: table.name.clone(), rows });
-        }
-    }
     let mut sent = Vec::with_capacity(tables.len());
     {
         let mut rows_of = Source::begin(&source).await.map_err(of_source)?;
@@ -188,6 +186,7 @@ pub async fn copy(
         }
     }
     target.commit().await.map_err(of_target)?;
+    connection.close().await.map_err(|error| of_target(SqlError::from(error).into()))?;
     progress(CopyStep::VerifyingCopy);
     let mut options = from.clone();
     (options.url, options.shared) = (to.clone(), true);
@@ -200,6 +199,24 @@ pub async fn copy(
     let tables = tables.into_iter().zip(sent);
     let tables = tables.map(|(table, sent)| CopiedTable { table: table.name, rows: sent.rows }).collect();
     Ok(Copied { tables, scopes })
+}
+
+/// Refuses a target that anybody uses. From here to the end of the transaction nobody else writes to what there is; what is made after
+/// this nobody else sees.
+async fn require_empty(
+    target: &mut Target<'_>,
+    of_target: &(dyn Fn(StoreError) -> CopyError + Sync),
+) -> Result<(), CopyError> {
+    let mut there = target.table_names().await.map_err(of_target)?;
+    there.retain(|table| !LEFT_OUT.contains(&table.as_str()));
+    target.lock(&there).await.map_err(of_target)?;
+    for table in there {
+        let rows = target.count(&table).await.map_err(of_target)?;
+        if rows > 0 {
+            return Err(CopyError::NotEmpty { table, rows });
+        }
+    }
+    Ok(())
 }
 
 async fn verify(store: &Store) -> Result<Vec<ChainReport>, StoreError> {

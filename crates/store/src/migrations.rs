@@ -100,6 +100,18 @@ pub async fn require_migrated(url: &StoreUrl, wait_max: Duration) -> Result<(), 
     if missing.is_empty() { Ok(()) } else { Err(StoreError::Outdated { missing }) }
 }
 
+/// A connection to a server on which nobody else migrates while it is there.
+pub(crate) async fn connect_alone(url: &StoreUrl) -> Result<PgConnection, StoreError> {
+    let mut connection = connect(url).await?;
+    connection.lock().await.map_err(fault)?;
+    Ok(connection)
+}
+
+/// As [`migrate`], in a transaction that was begun on what [`connect_alone`] gave: it takes the tables back where it is not committed.
+pub(crate) async fn migrate_within(connection: &mut PgConnection) -> Result<(), StoreError> {
+    apply_missing(connection, &POSTGRES).await.map(drop)
+}
+
 /// On a connection of its own, without the limits that those of the pool have.
 async fn connect(url: &StoreUrl) -> Result<PgConnection, StoreError> {
     let StoreUrl::Postgres(text) = url else { return Err(StoreError::Broken("not a server".to_owned())) };

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt as _;
-use lanyard_kit::ExposeSecret as _;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, postgres::PgRow};
-
-use super::rows::{Batch, Column, ColumnKind, Digest, Table, Values, push};
-use crate::{
-    error::StoreError,
-    options::StoreUrl,
-    sql::{SqlError, postgres_options},
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _, Transaction,
+    postgres::PgRow,
 };
 
+use super::rows::{Batch, Column, ColumnKind, Digest, Table, Values, push};
+use crate::{error::StoreError, migrations::migrate_within, sql::SqlError};
+
+/// All tables, by name.
+const NAMES: &str = "SELECT table_name::text FROM information_schema.tables \
+    WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name";
 /// The columns of all tables, table by table, in their order.
 const COLUMNS: &str = "SELECT c.table_name::text, c.column_name::text, c.data_type::text \
     FROM information_schema.columns c \
@@ -24,26 +25,32 @@ const REFERENCES: &str = "SELECT child.relname::text, parent.relname::text FROM 
     JOIN pg_class child ON child.oid = k.conrelid JOIN pg_class parent ON parent.oid = k.confrelid \
     WHERE k.contype = 'f' AND child.relnamespace = current_schema()::regnamespace";
 
-/// A transaction on a connection of its own. Dropped before its commit, it has done nothing.
-pub(super) struct Target {
-    connection: PgConnection,
+/// A transaction. Dropped before its commit, it has done nothing.
+pub(super) struct Target<'c> {
+    transaction: Transaction<'c, Postgres>,
 }
 
-impl Target {
-    pub(super) async fn begin(url: &StoreUrl) -> Result<Self, StoreError> {
-        let StoreUrl::Postgres(text) = url else { return Err(StoreError::Broken("not a server".to_owned())) };
-        let options = postgres_options(text.expose_secret())?;
-        let mut connection = PgConnection::connect_with(&options).await.map_err(SqlError::from)?;
-        connection.execute("BEGIN").await.map_err(SqlError::from)?;
-        Ok(Self { connection })
+impl<'c> Target<'c> {
+    pub(super) async fn begin(connection: &'c mut PgConnection) -> Result<Self, StoreError> {
+        Ok(Self { transaction: connection.begin().await.map_err(SqlError::from)? })
+    }
+
+    /// The names of all tables, whosever they are.
+    pub(super) async fn table_names(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(NAMES).fetch_all(&mut *self.transaction).await.map_err(SqlError::from)?)
+    }
+
+    /// Makes our tables, or brings them up to what this program knows.
+    pub(super) async fn migrate(&mut self) -> Result<(), StoreError> {
+        migrate_within(&mut self.transaction).await
     }
 
     /// All tables but some, each after those whose rows it names.
     pub(super) async fn tables(&mut self, but: &[&str]) -> Result<Vec<Table>, StoreError> {
         let columns: Vec<(String, String, String)> =
-            sqlx::query_as(COLUMNS).fetch_all(&mut self.connection).await.map_err(SqlError::from)?;
+            sqlx::query_as(COLUMNS).fetch_all(&mut *self.transaction).await.map_err(SqlError::from)?;
         let references: Vec<(String, String)> =
-            sqlx::query_as(REFERENCES).fetch_all(&mut self.connection).await.map_err(SqlError::from)?;
+            sqlx::query_as(REFERENCES).fetch_all(&mut *self.transaction).await.map_err(SqlError::from)?;
         let mut tables: BTreeMap<String, Vec<Column>> = BTreeMap::new();
         for (table, name, kind) in columns {
             if !but.contains(&table.as_str()) {
@@ -57,17 +64,20 @@ impl Target {
     }
 
     /// Nobody else writes there from now on, to the end of the transaction.
-    pub(super) async fn lock(&mut self, tables: &[Table]) -> Result<(), StoreError> {
-        let names: Vec<_> = tables.iter().map(|table| format!("\"{}\"", table.name)).collect();
+    pub(super) async fn lock(&mut self, tables: &[String]) -> Result<(), StoreError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = tables.iter().map(|table| format!("\"{table}\"")).collect();
         let sql = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", "));
-        self.connection.execute(AssertSqlSafe(sql)).await.map_err(SqlError::from)?;
+        self.transaction.execute(AssertSqlSafe(sql)).await.map_err(SqlError::from)?;
         Ok(())
     }
 
-    pub(super) async fn count(&mut self, table: &Table) -> Result<u64, StoreError> {
-        let sql = format!("SELECT count(*) FROM \"{}\"", table.name);
+    pub(super) async fn count(&mut self, table: &str) -> Result<u64, StoreError> {
+        let sql = format!("SELECT count(*) FROM \"{table}\"");
         let count: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
-            .fetch_one(&mut self.connection)
+            .fetch_one(&mut *self.transaction)
             .await
             .map_err(SqlError::from)?;
         Ok(count.unsigned_abs())
@@ -85,14 +95,14 @@ impl Target {
                 Values::Bytes(values) => query.bind(values),
             };
         }
-        query.execute(&mut self.connection).await.map_err(SqlError::from)?;
+        query.execute(&mut *self.transaction).await.map_err(SqlError::from)?;
         Ok(())
     }
 
     /// What the table holds now.
     pub(super) async fn digest(&mut self, table: &Table) -> Result<Digest, StoreError> {
         let sql = format!("SELECT {} FROM \"{}\"", table.column_list(), table.name);
-        let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut *self.transaction);
         let mut digest = Digest::default();
         while let Some(row) = rows.try_next().await.map_err(SqlError::from)? {
             digest.take(&Batch::of_row(table, &row)?);
@@ -100,10 +110,8 @@ impl Target {
         Ok(digest)
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        self.connection.execute("COMMIT").await.map_err(SqlError::from)?;
-        self.connection.close().await.map_err(SqlError::from)?;
-        Ok(())
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await.map_err(SqlError::from)?)
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use lanyard_api::{Authority, Scope, authn::accounts::User};
 use lanyard_kit::TestClock;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::{Bench, NOON, records, secrets, signatures, tamper, world::*};
 use crate::{
     ChainFault, Copied, CopyError, CopyStep, EnvelopeKey, Keyring, Kind, Place, Purpose, Setting, Store,
-    StoreError, StoreUrl, copy, test_support::TestDatabase,
+    StoreError, StoreUrl, WAIT_MAX, copy, migrations::connect_alone, missing_migrations,
+    test_support::TestDatabase,
 };
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -41,6 +43,19 @@ impl Move {
 
     async fn copy(&self) -> Result<Copied, CopyError> {
         copy(&self.file.options(), &self.to(), &|_| {}).await
+    }
+
+    /// Does something to the target past Lanyard.
+    async fn on_target(&self, sql: &str) {
+        let mut connection = connect_alone(&self.to()).await.unwrap();
+        connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The numbers of the migrations that the target lacks.
+    async fn lacking(&self) -> Vec<i64> {
+        let missing = missing_migrations(&self.to(), WAIT_MAX).await.unwrap();
+        missing.into_iter().map(|migration| migration.version).collect()
     }
 
     /// The target, opened by the file's envelope key.
@@ -113,6 +128,23 @@ async fn a_target_that_has_anything_is_refused_and_left_as_it_is_on_postgres() {
     let refused = moved.copy().await.unwrap_err();
     assert!(matches!(refused, CopyError::NotEmpty { .. }), "{refused}");
     assert_eq!(answers(&moved.open().await).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hub_of_an_older_lanyard_is_refused_and_not_migrated_on_postgres() {
+    let Some(moved) = Move::prepared().await else { return };
+    moved.copy().await.unwrap();
+    // Two migrations are taken back, one of which gave a table another name.
+    let undone = [
+        "DROP TABLE stale_entries",
+        "ALTER TABLE mutation_uses DROP COLUMN owner, DROP COLUMN request",
+        "ALTER TABLE mutation_uses RENAME TO signature_uses",
+        "DELETE FROM _sqlx_migrations WHERE version IN (101, 191)",
+    ];
+    moved.on_target(&undone.join(";")).await;
+    let refused = moved.copy().await.unwrap_err();
+    assert!(matches!(refused, CopyError::NotEmpty { .. }), "{refused}");
+    assert_eq!(moved.lacking().await, [101, 191]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -27,8 +27,8 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Stop the hub first. Everything goes over: records, the chain of their changes, sealed secrets, used \
-                  signatures and decisions; leases do not, for nobody holds one. It is one transaction: what fails leaves the \
-                  target empty. The chains are verified before and after, and every table is compared.\n\nThe secrets stay \
+                  signatures and decisions; leases do not, for nobody holds one. It is one transaction, the making of the tables \
+                  included: what fails leaves the target as it was. The chains are verified before and after, and every table is compared.\n\nThe secrets stay \
                   sealed under the same envelope key, so keep the folder: it has that key, the hub's CA and the \
                   administrator's credentials. Then start on the new store, `LANYARD_STORE=postgres://… lanyard serve \
                   --data-dir DIR`, or make the services' folders with `lanyard pki issue`.\n\nExamples:\n  lanyard db copy --from \
@@ -39,7 +39,8 @@ pub struct CopyArgs {
     /// The hub's folder, with its SQLite file and its envelope key.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// An empty PostgreSQL database, postgres://USER@HOST/DATABASE; its tables are made if they are not there.
+    /// An empty PostgreSQL database, postgres://USER@HOST/DATABASE; its tables are made if they are not there. One that has rows is
+    /// refused and left as it is.
     #[arg(long, value_name = "URL", env = "LANYARD_STORE", hide_env_values = true)]
     to: String,
     /// The hub's configuration, a TOML file: for where its envelope key is, if not in the folder.
