@@ -18,7 +18,7 @@ use self::{
 use crate::{
     change::{ChainFault, ChainReport},
     error::StoreError,
-    migrations::{connect_alone, require_migrated},
+    migrations::{connect_alone, require_migrated, tables_made},
     options::{StoreOptions, StoreUrl},
     sql::SqlError,
     store::Store,
@@ -91,7 +91,15 @@ pub enum CopyError {
         /// Why not.
         source: StoreError,
     },
-    /// Somebody lives there.
+    /// Somebody else lives there.
+    #[error(
+        "the target has table `{table}` already, which is none of Lanyard's: a hub is copied into an empty database, make another"
+    )]
+    Foreign {
+        /// The first such table.
+        table: String,
+    },
+    /// A hub lives there.
     #[error(
         "the target has {rows} rows in table `{table}` already: a hub is copied into an empty database, make another"
     )]
@@ -207,7 +215,11 @@ async fn require_empty(
     target: &mut Target<'_>,
     of_target: &(dyn Fn(StoreError) -> CopyError + Sync),
 ) -> Result<(), CopyError> {
+    let made = tables_made().await.map_err(of_target)?;
     let mut there = target.table_names().await.map_err(of_target)?;
+    if let Some(table) = there.iter().find(|table| !made.contains(*table)) {
+        return Err(CopyError::Foreign { table: table.clone() });
+    }
     there.retain(|table| !LEFT_OUT.contains(&table.as_str()));
     target.lock(&there).await.map_err(of_target)?;
     for table in there {

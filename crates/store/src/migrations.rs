@@ -6,7 +6,10 @@
 
 mod judge;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use lanyard_kit::ExposeSecret as _;
 use sqlx::{
@@ -98,6 +101,25 @@ pub async fn missing_migrations(url: &StoreUrl, wait_max: Duration) -> Result<Ve
 pub async fn require_migrated(url: &StoreUrl, wait_max: Duration) -> Result<(), StoreError> {
     let missing = missing_migrations(url, wait_max).await?;
     if missing.is_empty() { Ok(()) } else { Err(StoreError::Outdated { missing }) }
+}
+
+/// The tables that the migrations make, with their own list, and those that a later one makes into others: read from a database in
+/// memory that they are run on, so that none is forgotten.
+pub(crate) async fn tables_made() -> Result<BTreeSet<String>, StoreError> {
+    let options = SqliteConnectOptions::new().in_memory(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(SqlError::from)?;
+    connection.ensure_migrations_table(TABLE).await.map_err(fault)?;
+    let mut made = BTreeSet::new();
+    for migration in SQLITE.iter() {
+        connection.apply(TABLE, migration).await.map_err(fault)?;
+        let names: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+            .fetch_all(&mut connection)
+            .await
+            .map_err(SqlError::from)?;
+        made.extend(names);
+    }
+    connection.close().await.map_err(SqlError::from)?;
+    Ok(made)
 }
 
 /// A connection to a server on which nobody else migrates while it is there.

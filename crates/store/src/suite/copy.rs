@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use super::{Bench, NOON, records, secrets, signatures, tamper, world::*};
 use crate::{
     ChainFault, Copied, CopyError, CopyStep, EnvelopeKey, Keyring, Kind, Place, Purpose, Setting, Store,
-    StoreError, StoreUrl, WAIT_MAX, copy, migrations::connect_alone, missing_migrations,
-    test_support::TestDatabase,
+    StoreError, StoreUrl, WAIT_MAX, copy, known_migrations, migrate, migrations::connect_alone,
+    missing_migrations, test_support::TestDatabase,
 };
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -145,6 +145,25 @@ async fn a_hub_of_an_older_lanyard_is_refused_and_not_migrated_on_postgres() {
     let refused = moved.copy().await.unwrap_err();
     assert!(matches!(refused, CopyError::NotEmpty { .. }), "{refused}");
     assert_eq!(moved.lacking().await, [101, 191]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_target_with_somebody_elses_table_is_refused_by_its_name_and_nothing_is_made_on_postgres() {
+    let Some(moved) = Move::prepared().await else { return };
+    moved.on_target("CREATE TABLE notes (id INTEGER)").await;
+    let all: Vec<_> = known_migrations().into_iter().map(|migration| migration.version).collect();
+    let refused = moved.copy().await.unwrap_err();
+    assert!(matches!(&refused, CopyError::Foreign { table } if table == "notes"), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains("`notes`") && text.contains("empty database, make another"), "{text}");
+    assert_eq!(moved.lacking().await, all);
+    // Nor beside tables of ours that have nothing in them.
+    migrate(&moved.to(), WAIT_MAX).await.unwrap();
+    let refused = moved.copy().await.unwrap_err();
+    assert!(matches!(&refused, CopyError::Foreign { table } if table == "notes"), "{refused}");
+    // Without it they do.
+    moved.on_target("DROP TABLE notes").await;
+    moved.copy().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

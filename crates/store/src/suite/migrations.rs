@@ -7,8 +7,8 @@ use lanyard_kit::TestClock;
 
 use super::{Bench, NOON, tamper};
 use crate::{
-    StoreError, WAIT_MAX, known_migrations, migrate, missing_migrations, require_migrated,
-    test_support::TestDatabase,
+    StoreError, WAIT_MAX, known_migrations, migrate, migrations::tables_made, missing_migrations,
+    require_migrated, test_support::TestDatabase,
 };
 
 /// Replicas that start at the same moment.
@@ -39,6 +39,14 @@ pub(super) async fn a_database_of_a_newer_program_is_refused_by_name_and_left_as
     ] {
         assert!(matches!(refused, StoreError::Newer { .. }), "{refused}");
         assert!(refused.to_string().contains("`9999 from tomorrow`"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_tables_that_migrations_make_are_known_and_those_that_have_another_name_by_now() {
+    let made = tables_made().await.unwrap();
+    for table in ["_sqlx_migrations", "changes", "mutation_uses", "signature_uses", "stale_entries"] {
+        assert!(made.contains(table), "{table} is not in {made:?}");
     }
 }
 

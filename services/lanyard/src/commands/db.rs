@@ -132,7 +132,8 @@ impl From<CopyError> for Failure {
         match error {
             CopyError::Source { source, .. } | CopyError::Target { source, .. } => ended(&source, text),
             CopyError::Direction => Self::Usage(text),
-            CopyError::NotEmpty { .. }
+            CopyError::Foreign { .. }
+            | CopyError::NotEmpty { .. }
             | CopyError::BrokenSource { .. }
             | CopyError::Differs { .. }
             | CopyError::BrokenCopy { .. } => Self::Refused(CallError::precondition("copy", text)),

@@ -39,8 +39,8 @@ pub struct CopyArgs {
     /// The hub's folder, with its SQLite file and its envelope key.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// An empty PostgreSQL database, postgres://USER@HOST/DATABASE; its tables are made if they are not there. One that has rows is
-    /// refused and left as it is.
+    /// An empty PostgreSQL database, postgres://USER@HOST/DATABASE; its tables are made if they are not there. One that has rows, or
+    /// somebody else's tables, is refused and left as it is.
     #[arg(long, value_name = "URL", env = "LANYARD_STORE", hide_env_values = true)]
     to: String,
     /// The hub's configuration, a TOML file: for where its envelope key is, if not in the folder.
