@@ -62,10 +62,13 @@ impl fmt::Display for TooLarge {
                 ("ServiceAccounts", "service_accounts_max", "service_account_bytes_max")
             }
         };
+        let flag = |key: &str| key.replace('_', "-");
         write!(
             f,
             "the cluster has more than {objects_max} {name} or {bytes_max} bytes of them: raise spoke.{count} or \
-             spoke.{bytes}; what was taken before stays in force"
+             spoke.{bytes}, for `lanyard spoke push` its --{} or --{}; what was taken before stays in force",
+            flag(count),
+            flag(bytes)
         )
     }
 }

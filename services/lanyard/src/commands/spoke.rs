@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 use lanyard_api::{
     ClusterId,
-    grpc::{Remote, admitted_at_the_door},
+    grpc::{MESSAGE_BYTES_MAX, Remote, admitted_at_the_door},
     kubeconfig::Kubeconfig,
     mapping::Clusters as _,
     signing::{Signatory, SignedChannel},
@@ -60,8 +60,13 @@ pub(super) const KEY_FILE: &str = "spoke.key";
 /// How long one call to the hub may take: as long as its front door lets any. A first list is written by one transaction, and one that
 /// ends before that is only begun anew. Whether the hub is there at all pings tell sooner.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Most bytes of a cluster's RBAC, and of its ServiceAccounts: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
-const BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
+/// What a message has beside what it is about.
+const BESIDE_BYTES: usize = 64 * 1024;
+/// Most bytes of a cluster's RBAC, and of its ServiceAccounts, unless told: the hub's front door takes messages of up to 4 MiB
+/// (`gateway.message_bytes_max`).
+const BYTES_MAX: usize = 4 * 1024 * 1024 - BESIDE_BYTES;
+/// As far as that can be raised: no call has more, whatever the door takes.
+const BYTES_MAX_MOST: u64 = (MESSAGE_BYTES_MAX - BESIDE_BYTES) as u64;
 /// How often the way to the API server is read anew: a pod's token is replaced within the hour.
 const WAY_IN_RENEWAL: Duration = Duration::from_secs(20 * 60);
 
@@ -83,6 +88,10 @@ token while that lasts, as far as its node still asks.
 
 The hub knows the cluster by the certificate in --credential, and takes of it what concerns this cluster alone.
 
+A cluster that is larger than the limits is not taken. All of its RBAC goes with one message, and so do its ServiceAccounts: for \
+more bytes than the default first raise the hub's gateway.message_bytes_max (4 MiB unless set) to 64 KiB above them. No message \
+has more than 16 MiB.
+
 Examples:
   lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential /etc/lanyard
   lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential ./dev --kubeconfig admin.yaml")
@@ -103,6 +112,31 @@ pub struct PushArgs {
     /// What is logged, such as `info,lanyard_spoke=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Most RBAC objects of the cluster.
+    #[arg(long, value_name = "COUNT", default_value_t = SpokeConfig::default().objects_max, value_parser = count())]
+    objects_max: usize,
+    /// Most bytes of the RBAC objects.
+    #[arg(long, value_name = "BYTES", default_value_t = BYTES_MAX, value_parser = bytes())]
+    rbac_bytes_max: usize,
+    /// Most ServiceAccounts of the cluster.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = SpokeConfig::default().service_accounts_max,
+        value_parser = count()
+    )]
+    service_accounts_max: usize,
+    /// Most bytes of the ServiceAccounts.
+    #[arg(long, value_name = "BYTES", default_value_t = BYTES_MAX, value_parser = bytes())]
+    service_account_bytes_max: usize,
+}
+
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::from(1_u64..)
+}
+
+fn bytes() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::from(1_u64..=BYTES_MAX_MOST)
 }
 
 impl SpokeCommand {
@@ -149,11 +183,7 @@ impl PushArgs {
         let mut shown = shown?;
         let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let config = SpokeConfig {
-            rbac_bytes_max: BYTES_MAX,
-            service_account_bytes_max: BYTES_MAX,
-            ..SpokeConfig::default()
-        };
+        let config = self.config();
         let target = Target { uid: cluster.uid, id: cluster.id };
         tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, hub = url, "pushing what is seen of this cluster");
         loop {
@@ -205,6 +235,16 @@ impl PushArgs {
         Ok(Some((shown, hub)))
     }
 
+    fn config(&self) -> SpokeConfig {
+        SpokeConfig {
+            objects_max: self.objects_max,
+            rbac_bytes_max: self.rbac_bytes_max,
+            service_accounts_max: self.service_accounts_max,
+            service_account_bytes_max: self.service_account_bytes_max,
+            ..SpokeConfig::default()
+        }
+    }
+
     fn way_in(&self) -> Result<Kubeconfig, Failure> {
         match &self.kubeconfig {
             None => in_cluster().map_err(Failure::usage),
@@ -251,4 +291,47 @@ async fn connect(url: &str, folder: &Path) -> Result<Hub, Failure> {
     let channel = hub::pinged(endpoint).connect_timeout(Duration::from_secs(10)).connect_lazy();
     let signing = hub::signing(&channel, url, Signatory::Certificate(Arc::new(signer))).await?;
     Ok(Remote::new(signing.over(channel)).with_timeout(CALL_TIMEOUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use lanyard_spoke::mirror::{Bounds, Limited, TooLarge};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        push: PushArgs,
+    }
+
+    fn config(flags: &[&str]) -> Result<SpokeConfig, clap::Error> {
+        let line = ["push", "--cluster", "dev", "--credential", "/etc/lanyard"];
+        Ok(Line::try_parse_from(line.iter().chain(flags))?.push.config())
+    }
+
+    #[test]
+    fn a_cluster_that_is_too_large_is_told_of_flags_that_raise_the_limits() {
+        let bounds = Bounds { objects_max: 1, bytes_max: 1 };
+        let of = |config: &SpokeConfig, what| match what {
+            Limited::Rbac => (config.objects_max, config.rbac_bytes_max),
+            Limited::ServiceAccounts => (config.service_accounts_max, config.service_account_bytes_max),
+        };
+        for what in [Limited::Rbac, Limited::ServiceAccounts] {
+            assert_eq!(of(&config(&[]).unwrap(), what), (50_000, BYTES_MAX));
+            let told = TooLarge { what, bounds }.to_string();
+            let flags: Vec<&str> = told
+                .split_whitespace()
+                .filter(|word| word.starts_with("--"))
+                .map(|word| word.trim_end_matches(';'))
+                .collect();
+            let [objects, bytes] = flags[..] else { panic!("two flags: {told}") };
+            let raised = config(&[objects, "60000", bytes, "16711680"]).unwrap();
+            assert_eq!(of(&raised, what), (60_000, 16 * 1024 * 1024 - BESIDE_BYTES));
+            for nothing in [[objects, "0"], [bytes, "0"], [bytes, "16711681"]] {
+                assert!(config(&nothing).is_err(), "{nothing:?}");
+            }
+        }
+    }
 }

@@ -128,6 +128,28 @@ fn a_cluster_over_the_bounds_is_not_taken_and_what_was_seen_stays() {
 }
 
 #[test]
+fn what_is_to_be_raised_is_named_for_the_service_and_for_who_pushes_from_inside() {
+    let told = |what| TooLarge { what, bounds: BOUNDS }.to_string();
+    let cases = [
+        (Limited::Rbac, ["spoke.objects_max", "spoke.rbac_bytes_max", "--objects-max", "--rbac-bytes-max"]),
+        (
+            Limited::ServiceAccounts,
+            [
+                "spoke.service_accounts_max",
+                "spoke.service_account_bytes_max",
+                "--service-accounts-max",
+                "--service-account-bytes-max",
+            ],
+        ),
+    ];
+    for (what, names) in cases {
+        for name in names {
+            assert!(told(what).contains(name), "`{name}` is not in: {}", told(what));
+        }
+    }
+}
+
+#[test]
 fn a_config_map_that_is_deleted_is_told_of_and_takes_nothing_away() {
     let mut mirror = settled();
     assert_eq!(mirror.has_aws_auth(), Some(false));
