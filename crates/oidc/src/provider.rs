@@ -92,7 +92,8 @@ impl Provider {
         &self.keep.issuer
     }
 
-    /// Proves that the issuer has issued the token, for one of the audiences, and that it holds now.
+    /// Proves that the issuer has issued the token, for one of the audiences, and that it holds now. The log tells of what had no answer
+    /// once a minute for each fault, with how many there were.
     ///
     /// # Errors
     /// [`OidcFault`]: there is no answer, for the issuer's keys are not to be had. Never to be read as a refusal.
@@ -101,7 +102,10 @@ impl Provider {
         let expected = Expected { issuer: issuer.as_str(), audiences, algorithms: issuer.algorithms() };
         match Judged::new(jwt, &expected, now) {
             Err(refusal) => Ok(JwtAnswer::Refused(refusal)),
-            Ok(judged) => self.verify_judged(judged, now).await,
+            Ok(judged) => {
+                let answer = self.verify_judged(judged, now).await;
+                answer.inspect_err(|fault| self.keep.tell_unanswered(fault, now))
+            }
         }
     }
 

@@ -304,10 +304,7 @@ async fn verified_claims(view: &ProviderView, jwt: Jwt<'_>) -> Result<Claims, Ca
     match kept.provider().verify(jwt, &view.provider.client_ids).await {
         Ok(JwtAnswer::Verified(claims)) => Ok(*claims),
         Ok(JwtAnswer::Refused(refusal)) => Err(refused(&refusal)),
-        Err(fault) => {
-            tracing::warn!(issuer, reason.code = fault.code(), %fault, "an OIDC issuer's keys are not to be had");
-            Err(unavailable(issuer, OidcFault::for_callers(&fault)))
-        }
+        Err(fault) => Err(unavailable(issuer, OidcFault::for_callers(&fault))),
     }
 }
 

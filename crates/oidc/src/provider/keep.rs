@@ -74,20 +74,34 @@ struct Flight {
     /// How the last attempt ended that did.
     ended: Option<Result<(), OidcFault>>,
     generation: u64,
-    /// When the log has last told of a fault, by its code. There are a dozen of these.
-    told: BTreeMap<&'static str, OffsetDateTime>,
+    /// Of fetches.
+    failed: Told,
+    /// Of tokens.
+    unanswered: Told,
 }
 
-impl Flight {
-    /// Whether the log is to tell of this fault: it has not lately.
-    fn is_news(&mut self, fault: &OidcFault, now: OffsetDateTime) -> bool {
+/// What the log has told of an issuer's faults, by their code. There are a dozen of these.
+#[derive(Default)]
+struct Told(BTreeMap<&'static str, Lately>);
+
+/// When it was, and how many there were since.
+struct Lately {
+    told_at: OffsetDateTime,
+    untold: u64,
+}
+
+impl Told {
+    /// One more. If the log is to tell of it: how many there were since it last did.
+    fn due(&mut self, fault: &OidcFault, now: OffsetDateTime) -> Option<u64> {
         let code = fault.code();
-        let told_at = self.told.get(code).copied();
-        let was_told = told_at.is_some_and(|at| (at..at.saturating_add(TOLD_EVERY)).contains(&now));
-        if !was_told {
-            self.told.insert(code, now);
+        if let Some(lately) = self.0.get_mut(code)
+            && (lately.told_at..lately.told_at.saturating_add(TOLD_EVERY)).contains(&now)
+        {
+            lately.untold = lately.untold.saturating_add(1);
+            return None;
         }
-        !was_told
+        let before = self.0.insert(code, Lately { told_at: now, untold: 0 });
+        Some(before.map_or(0, |lately| lately.untold).saturating_add(1))
     }
 }
 
@@ -202,13 +216,24 @@ impl Keep {
             Err(fault) => {
                 self.fetches.increment(FetchOutcome::Fault);
                 flight.ended = Some(Err(fault.clone()));
-                let is_news = flight.is_news(&fault, asked_at);
+                let is_news = flight.failed.due(&fault, asked_at).is_some();
                 drop(flight);
                 if is_news {
                     tell_fault(&issuer, &fault);
                 }
                 Err(fault)
             }
+        }
+    }
+
+    /// The line of tokens that have no answer: now and then, for anybody may send one.
+    pub(super) fn tell_unanswered(&self, fault: &OidcFault, now: OffsetDateTime) {
+        let due = self.flight().unanswered.due(fault, now);
+        if let Some(times) = due {
+            tracing::warn!(
+                issuer = shown(self.issuer.as_str()), reason.code = fault.code(), error = %fault, times,
+                "an OIDC issuer's keys are not to be had: its tokens have no answer"
+            );
         }
     }
 

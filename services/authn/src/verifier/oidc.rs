@@ -77,10 +77,9 @@ pub(crate) fn refusal(view: &ProviderView, refused: &JwtRefusal) -> Refusal {
     }
 }
 
-/// What a caller is told of a fault. Its cause stays in the log.
+/// What a caller is told of a fault. Its cause is in the log.
 fn fault(view: &ProviderView, error: &OidcFault) -> Fault {
     let issuer = &view.config.settings.issuer_url;
-    tracing::warn!(issuer, reason.code = error.code(), %error, "an OIDC issuer's keys are not to be had");
     match error {
         OidcFault::Stale { age, limit, .. } => Fault::Stale {
             part: format!("the keys of OIDC issuer {issuer}").into(),

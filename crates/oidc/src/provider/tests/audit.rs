@@ -8,6 +8,7 @@ use super::*;
 use crate::jwks::KEYS_MAX;
 
 const NOT_FOLLOWED: &str = "an issuer is not followed";
+const NO_ANSWER: &str = "its tokens have no answer";
 
 /// What somebody does to an issuer that is theirs.
 type Attack = fn(&StandIn);
@@ -88,6 +89,30 @@ async fn immunity_26_a_name_that_turns_inwards_is_a_line_of_the_log() {
     for part in ["reason.code", "issuer_address_refused", ISSUER, "10.0.0.7"] {
         assert!(line.contains(part), "`{part}` is not in: {line}");
     }
+}
+
+#[tokio::test]
+async fn tokens_that_have_no_answer_are_a_line_a_minute_with_how_many_there_were() {
+    let log = TestLog::start();
+    let scene = Scene::new().await;
+    scene.stand_in.behave(Behaviour::Status(500));
+    for times in ["times=1", "times=60"] {
+        for _ in 0..60 {
+            assert_eq!(scene.newest().await, "issuer_status");
+            scene.clock.advance(Span::seconds(1));
+        }
+        let lines = log.lines(NO_ANSWER);
+        let line = lines.last().unwrap();
+        let parts = [" WARN ", "issuer_status", scene.stand_in.issuer(), times];
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert_eq!(log.lines(NO_ANSWER).len(), 2, "{}", log.text());
+    // Another fault is news.
+    scene.stand_in.behave(Behaviour::Redirect("https://10.0.0.1/".to_owned()));
+    assert_eq!(scene.newest().await, "issuer_redirects");
+    assert_eq!(scene.newest().await, "issuer_redirects");
+    let lines = log.lines(NO_ANSWER);
+    assert!(matches!(lines.as_slice(), [_, _, line] if line.contains("issuer_redirects")), "{lines:?}");
 }
 
 #[tokio::test]
