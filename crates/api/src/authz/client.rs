@@ -108,6 +108,6 @@ impl<C: Wire> Decisions for Remote<C> {
 
     async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
         let message = pb::WatchInputsRequest { cluster: cluster.into() };
-        Ok(events(call!(raw self.DecisionsClient::watch_inputs(self.actor(by, message)))))
+        Ok(events(call!(raw self.DecisionsClient::watch_inputs(self.ongoing(by, message)))))
     }
 }

@@ -100,6 +100,14 @@ impl<C: Wire> Remote<C> {
         request
     }
 
+    /// A request of an actor that is answered for as long as both sides like: a time that it says would end the stream, not the wait for its
+    /// beginning alone.
+    pub(crate) fn ongoing<M>(&self, by: Vouched<Actor>, message: M) -> Request<M> {
+        let mut request = self.actor(by, message);
+        request.metadata_mut().remove(TIMEOUT_METADATA);
+        request
+    }
+
     /// A request that needs no signature, with where it came from: in metadata over the wire, in the extensions for layers of this
     /// process.
     pub(crate) fn unsigned<M>(&self, from: Option<IpAddr>, message: M) -> Request<M> {
@@ -176,5 +184,7 @@ mod tests {
         let remote = remote.with_timeout(Duration::from_millis(5));
         assert_eq!(said(&remote), said(&remote.clone()), "also the second time");
         assert_eq!(said(&remote).as_deref(), Some("5000000n"));
+        let ongoing = remote.ongoing(admitted_at_the_door(), ());
+        assert!(!ongoing.metadata().contains_key("grpc-timeout"), "a stream goes on");
     }
 }

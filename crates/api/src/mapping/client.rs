@@ -103,7 +103,7 @@ impl<C: Wire> Entries for Remote<C> {
     ) -> Result<EntryEvents, CallError> {
         let after_revision = after.map(|revision| revision.0);
         let message = pb::WatchAccessEntriesRequest { cluster: cluster.into(), after_revision };
-        Ok(events(call!(raw self.EntriesClient::watch_access_entries(self.actor(by, message)))))
+        Ok(events(call!(raw self.EntriesClient::watch_access_entries(self.ongoing(by, message)))))
     }
 
     async fn preview_entry(&self, by: Vouched<Actor>, entry: EntryRef) -> Result<EntryMatches, CallError> {
