@@ -1,6 +1,6 @@
 //! The ready-file: it says for scripts that everything answers, and where, as long as that is so.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -21,19 +21,23 @@ pub struct ReadyFileError {
 #[derive(Debug)]
 pub struct ReadyFile {
     path: PathBuf,
-    /// What this process wrote there. It is held open, so that the system gives its number to no file that another process puts in
-    /// its place.
+    /// What this process wrote there. It is held open and locked: others see by that that whoever wrote it lives, and the system gives its
+    /// number to no file that another process puts in its place.
     own: Option<File>,
 }
 
 impl ReadyFile {
-    /// Takes away what a process of before has left there: nobody need answer where it says.
+    /// Takes away what a process of before has left there: nobody answers where it says. That of a process which lives stays until
+    /// this one has something to say itself, for it may end without that.
     ///
     /// # Errors
-    /// When that cannot be removed.
+    /// When what is left cannot be removed.
     pub fn begin(path: &Path) -> Result<Self, ReadyFileError> {
         let begun = Self { path: path.to_owned(), own: None };
-        match begun.remove() {
+        if is_somebodys(path) {
+            return Ok(begun);
+        }
+        match remove(path) {
             Ok(()) => Ok(begun),
             Err(source) => Err(begun.fault(source)),
         }
@@ -57,21 +61,34 @@ impl ReadyFile {
             fs::write(&self.path, contents)?;
             return Ok(None);
         }
-        let half = self.path.with_extension("partial");
-        let mut file = File::create(&half)?;
-        file.write_all(contents)?;
-        fs::rename(&half, &self.path)?;
-        Ok(Some(file))
+        match self.put_whole(contents) {
+            // Somebody has made the file for this process, in a folder that is not its own or as a mount: it is written where it lies.
+            Err(fault) if is_in_place(&fault) => {
+                let mut file = File::create(&self.path)?;
+                file.write_all(contents)?;
+                lock(&file);
+                Ok(Some(file))
+            }
+            put => put.map(Some),
+        }
     }
 
-    /// Removes a file that is there, and nothing but a file.
-    fn remove(&self) -> io::Result<()> {
-        let removed = match fs::symlink_metadata(&self.path) {
-            Ok(there) if there.is_file() => fs::remove_file(&self.path),
-            Ok(_) => Ok(()),
-            Err(fault) => Err(fault),
-        };
-        removed.or_else(|fault| if fault.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(fault) })
+    fn put_whole(&self, contents: &[u8]) -> io::Result<File> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{}.partial", std::process::id()));
+        let half = PathBuf::from(name);
+        // Of a process of before that had this one's number.
+        remove(&half)?;
+        let mut file = File::create_new(&half)?;
+        let put = file.write_all(contents).and_then(|()| {
+            lock(&file);
+            fs::rename(&half, &self.path)
+        });
+        if put.is_err() {
+            // What is told is why it could not be put in its place.
+            let _ = remove(&half);
+        }
+        put.map(|()| file)
     }
 
     /// Whether what is there is what this process wrote, and not of another that has begun since.
@@ -88,11 +105,47 @@ impl ReadyFile {
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        if self.is_own() {
-            // There is nobody to be told: the process has ended its work.
-            let _ = self.remove();
+        if !self.is_own() {
+            return;
+        }
+        // There is nobody to be told: the process has ended its work.
+        if remove(&self.path).is_err()
+            && let Some(own) = &self.own
+        {
+            let _ = own.set_len(0);
         }
     }
+}
+
+/// Removes a file that is there, and nothing but a file; empties one that may not be removed.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => {}
+        Ok(_) => return Ok(()),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(fault) => return Err(fault),
+    }
+    match fs::remove_file(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(fault) if is_in_place(&fault) => File::create(path).map(drop),
+        removed => removed,
+    }
+}
+
+/// Whether a file may be written that cannot be replaced or removed: it is mounted there, or lies in a folder of somebody else's.
+fn is_in_place(fault: &io::Error) -> bool {
+    matches!(fault.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy)
+}
+
+/// Says that whoever wrote a file lives, as long as it is open. Where the file system has no locks nobody is told.
+fn lock(file: &File) {
+    let _ = file.try_lock();
+}
+
+/// Whether the process that wrote a file lives.
+fn is_somebodys(path: &Path) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|there| there.is_file());
+    is_file && File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 impl Life {
@@ -119,7 +172,8 @@ impl Life {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use serde_json::json;
 
@@ -146,13 +200,52 @@ mod tests {
         let path = folder.path().join("ready.json");
         let mut first = ReadyFile::begin(&path).unwrap();
         first.write(b"here").unwrap();
+        drop(ReadyFile::begin(&path).unwrap());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "here",
+            "who began in vain has taken nothing from who lives"
+        );
         let mut second = ReadyFile::begin(&path).unwrap();
-        assert!(!path.exists());
-        second.write(b"here").unwrap();
+        second.write(b"there").unwrap();
         drop(first);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "here", "of the second");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "there", "of the second");
         drop(second);
-        assert!(!path.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_whose_names_differ_in_their_ends_alone_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let [mut authn, mut authz] =
+            ["ready.authn", "ready.authz"].map(|name| ReadyFile::begin(&folder.path().join(name)).unwrap());
+        fs::write(folder.path().join("ready.partial"), OF_BEFORE).unwrap();
+        authn.write(b"authn").unwrap();
+        authz.write(b"authz").unwrap();
+        for (name, expected) in
+            [("ready.authn", "authn"), ("ready.authz", "authz"), ("ready.partial", OF_BEFORE)]
+        {
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_written_where_it_lies_and_emptied_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready.json");
+        fs::write(&path, OF_BEFORE).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o500)).unwrap();
+        if fs::write(folder.path().join("other"), "").is_ok() {
+            // Whom no mode stops.
+            return;
+        }
+        let mut file = ReadyFile::begin(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        file.write(b"here").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "here");
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
     }
 
     #[test]

@@ -289,7 +289,8 @@ fn clean(command: &mut Command, home: &Path) {
 
 /// SIGTERM, for a graceful stop; to a child of ours, by its number.
 fn ask_to_stop(child: u32) {
-    let _ = Command::new("kill").arg(child.to_string()).status();
+    // Of the shell, for small images have no such program.
+    let _ = Command::new("sh").args(["-c", "kill \"$0\"", &child.to_string()]).status();
 }
 
 /// As one would type it: words with blanks or stars in quotes.
