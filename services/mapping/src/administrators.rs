@@ -12,7 +12,7 @@ use lanyard_api::{
     aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster,
-        PolicyAssociation,
+        IdentityProviderConfig, PolicyAssociation,
     },
     template::{Placeholder, Template},
 };
@@ -22,6 +22,7 @@ use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError,
 use crate::{
     key,
     resolution::{can_be_named, counts_entries},
+    rules::sure,
 };
 
 /// Whether an association makes administrators.
@@ -30,9 +31,35 @@ pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
         && association.policy_arn.rsplit_once('/').is_some_and(|(_, name)| name == CLUSTER_ADMIN_POLICY)
 }
 
+/// The prefixes of the usernames that a cluster's OIDC issuers give.
+#[derive(Default)]
+struct Prefixes(Vec<String>);
+
+impl Prefixes {
+    async fn of(tx: &mut Transaction, scope: Scope) -> Result<Self, StoreError> {
+        let configs: Vec<IdentityProviderConfig> = tx.list(scope).await?;
+        let prefixes = configs.iter().map(|config| config.settings.username_prefix().into_owned());
+        Ok(Self(prefixes.filter(|prefix| !prefix.is_empty()).collect()))
+    }
+
+    /// Whether what a template becomes is a name of an issuer's people, so that each login by it is refused.
+    fn take(&self, username: &Template, principal: &PrincipalArn) -> bool {
+        if username.is_literal() || self.0.is_empty() {
+            return false;
+        }
+        let canonical = key::known_as(principal);
+        let sure = sure::start(username.as_str(), principal.account, Some(canonical.as_str()));
+        self.0.iter().any(|prefix| sure.starts_with(prefix))
+    }
+}
+
 /// The row of an entry, given its association with the administrator's policy. Whoever a rule picks is nobody in particular, who
 /// may not exist, so that only an entry that means one principal counts; and none that waits to be pinned.
-fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Administrator> {
+fn of_entry(
+    entry: &AccessEntry,
+    association: &PolicyAssociation,
+    prefixes: &Prefixes,
+) -> Option<Administrator> {
     if entry.pin_until.is_some() && entry.principal_id.is_none() {
         return None;
     }
@@ -44,7 +71,8 @@ fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Admi
         EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => return None,
     };
     let username = Template::parse(&entry.username).ok()?;
-    if !can_be_named(&username, &PrincipalArn::parse(canonical_arn.as_str()).ok()?) {
+    let principal = PrincipalArn::parse(canonical_arn.as_str()).ok()?;
+    if !can_be_named(&username, &principal) || prefixes.take(&username, &principal) {
         return None;
     }
     let ends_at = match (entry.ends_at, association.ends_at) {
@@ -67,7 +95,12 @@ pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Res
     let scope = Scope::Cluster(entry.cluster);
     let source = AdministratorSource::Entry(entry.id).to_string();
     let association = tx.get::<PolicyAssociation>(scope, &administrator_key(entry)).await?;
-    match association.filter(makes_administrator).and_then(|association| of_entry(entry, &association)) {
+    let association = association.filter(makes_administrator);
+    let prefixes = match &association {
+        Some(_) => Prefixes::of(tx, scope).await?,
+        None => Prefixes::default(),
+    };
+    match association.and_then(|association| of_entry(entry, &association, &prefixes)) {
         Some(row) => tx.put(&row).await,
         None => tx.delete::<Administrator>(scope, &source).await.map(drop),
     }
@@ -89,6 +122,7 @@ pub(crate) async fn sync_aws_auth(
     let scope = Scope::Cluster(cluster.uid);
     let mut wanted = BTreeMap::new();
     if auth.lines.iter().any(AwsAuthLine::gives_masters) {
+        let prefixes = Prefixes::of(tx, scope).await?;
         let entries: Vec<AccessEntry> =
             if counts_entries(cluster.authentication_mode) { tx.list(scope).await? } else { Vec::new() };
         let taken: Vec<Box<str>> = entries.iter().filter_map(principal_key).collect();
@@ -109,7 +143,7 @@ pub(crate) async fn sync_aws_auth(
         let counts =
             |line: &AwsAuthLine| line.part == AwsAuthPart::MapRoles || !by_role.contains(&line.key());
         for line in auth.lines.iter().filter(|line| line.gives_masters() && counts(line)) {
-            if let Some(row) = of_line(cluster, line)
+            if let Some(row) = of_line(cluster, line, &prefixes)
                 && !taken.contains(&key::principal_owned(&row.authority, row.canonical_arn.as_str()))
                 && !is_meant(&row)
             {
@@ -162,9 +196,9 @@ fn lets_in(principal: &PrincipalArn, line: &AwsAuthLine) -> bool {
 }
 
 /// The row of a line; none for an account that the cluster does not trust, for nobody of it gets in.
-fn of_line(cluster: &Cluster, line: &AwsAuthLine) -> Option<Administrator> {
+fn of_line(cluster: &Cluster, line: &AwsAuthLine, prefixes: &Prefixes) -> Option<Administrator> {
     let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
-    if !lets_in(&principal, line) {
+    if !lets_in(&principal, line) || prefixes.take(&line.username, &principal) {
         return None;
     }
     let authority: &Authority = &cluster

@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod entry;
 pub(crate) mod identity_provider;
 pub(crate) mod policy;
+pub(crate) mod sure;
 
 use std::borrow::Cow;
 

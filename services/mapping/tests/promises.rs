@@ -173,6 +173,7 @@ suite! {
         immunity_56_an_aws_auth_without_administrators_is_kept_out_of_force,
         immunity_56_who_can_never_be_given_a_username_is_no_administrator,
         immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there,
+        immunity_56_a_username_that_is_an_issuers_makes_no_administrator,
         immunity_56_no_block_stops_everybody_who_may_lift_it,
         a_lockout_is_allowed_by_name_or_by_tag;
     tags:

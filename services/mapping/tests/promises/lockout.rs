@@ -295,6 +295,35 @@ pub(crate) async fn immunity_56_no_issuer_takes_the_usernames_of_those_who_are_t
     assert_eq!(bench.name_of(&cluster, &session).await, "ops:ana");
 }
 
+pub(crate) async fn immunity_56_a_username_that_is_an_issuers_makes_no_administrator<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let by_entry = by_entry(&bench, "entry").await;
+    let mapped = by_aws_auth(&bench, "mapped").await;
+    for (cluster, name) in [(&by_entry, "okta"), (&mapped, "dex")] {
+        bench.calls.associate_identity_provider(by(admin()), issuer(cluster, name)).await.unwrap();
+    }
+    let named = |username: &str| UpdateAccessEntry {
+        username: Some(username.to_owned()),
+        ..change(&by_entry, &of(OWN, "user/admin"))
+    };
+    for (username, outcome) in [("okta:{{PrincipalName}}", "lockout"), ("octa:{{PrincipalName}}", "")] {
+        let updated = bench.calls.update_entry(by(admin()), named(username)).await;
+        match outcome {
+            "" => drop(updated.unwrap()),
+            code => assert_eq!(code_of(updated), code, "{username}"),
+        }
+    }
+    for (username, status) in [
+        ("dex:{{PrincipalName}}", AwsAuthStatus::Rejected),
+        ("tex:{{PrincipalName}}", AwsAuthStatus::Accepted),
+    ] {
+        let content = map("ops", "ops").replace("username: zoe", &format!("username: '{username}'"));
+        let pushed = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), content).await.unwrap().value;
+        assert_eq!(pushed.status, status, "{username}: {:?}", pushed.findings);
+    }
+}
+
 pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(
     bench: Bench<C, R>,
 ) {

@@ -3,15 +3,14 @@
 use lanyard_api::{
     CallError, Scope,
     mapping::{AccessEntry, Cluster, IdentityProviderSettings},
-    template::Placeholder,
 };
-use lanyard_iam::{CanonicalArn, PatternSubject};
+use lanyard_iam::{CanonicalArn, PrincipalArn};
 use lanyard_store::Transaction;
 
 use crate::{
     administrators, key,
     resolution::counts_aws_auth,
-    rules::{self, Broken, Rule},
+    rules::{self, Broken, Rule, sure},
 };
 
 /// Refuses an issuer of whose people's usernames the prefix is one by which a username of an access entry or of a line of aws-auth
@@ -33,9 +32,8 @@ pub(super) async fn usernames(
     let entries: Vec<AccessEntry> = tx.list(Scope::Cluster(cluster.uid)).await?;
     for entry in &entries {
         let known = entry.principal_arn.one().map(key::known_as);
-        let name = known.as_ref().map(CanonicalArn::as_str).and_then(PatternSubject::of);
-        let account = entry.principal_arn.account();
-        if start(&entry.username, account.as_str(), name.map(|subject| subject.name)).starts_with(&*prefix) {
+        let (account, canonical) = (entry.principal_arn.account(), known.as_ref().map(CanonicalArn::as_str));
+        if sure::start(&entry.username, account, canonical).starts_with(&*prefix) {
             return Err(taken(
                 &prefix,
                 &entry.username,
@@ -48,9 +46,8 @@ pub(super) async fn usernames(
     }
     for line in administrators::in_force(tx, cluster).await?.lines {
         let arn = line.arn.as_str();
-        let account = arn.split(':').nth(4).unwrap_or_default();
-        let name = PatternSubject::of(arn).map(|subject| subject.name);
-        if start(line.username.as_str(), account, name).starts_with(&*prefix) {
+        let Ok(principal) = PrincipalArn::parse(arn) else { continue };
+        if sure::start(line.username.as_str(), principal.account, Some(arn)).starts_with(&*prefix) {
             return Err(taken(
                 &prefix,
                 line.username.as_str(),
@@ -69,36 +66,4 @@ fn taken(prefix: &str, username: &str, whose: &str) -> CallError {
         rules::shown(username)
     );
     Broken::new("username_prefix", Rule::ProviderPrefix, message).into()
-}
-
-/// What of a username is sure before anybody knocks: all up to the first placeholder whose value is a session's, a key's or a node's.
-fn start(username: &str, account: &str, name: Option<&str>) -> String {
-    let written = |placeholder: Placeholder| format!("{{{{{}}}}}", placeholder.name());
-    let mut known = username.replace(&written(Placeholder::AccountId), account);
-    if let Some(name) = name {
-        known = known.replace(&written(Placeholder::PrincipalName), name);
-    }
-    // Of a template that was taken, this opens a placeholder and nothing else.
-    known.split("{{").next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_sure_of_a_username_ends_where_a_session_begins() {
-        for (username, name, sure) in [
-            ("okta:ana", Some("dev"), "okta:ana"),
-            ("okta:{{SessionName}}", Some("dev"), "okta:"),
-            ("{{AccountID}}:{{SessionName}}", Some("dev"), "111122223333:"),
-            ("{{PrincipalName}}:{{SessionNameRaw}}", Some("dev"), "dev:"),
-            // Whoever of several knocks, nobody knows.
-            ("{{PrincipalName}}:{{SessionName}}", None, ""),
-            ("a:{{AccessKeyID}}:{{AccountID}}", Some("dev"), "a:"),
-            ("{ordinary} braces}}", None, "{ordinary} braces}}"),
-        ] {
-            assert_eq!(start(username, "111122223333", name), sure, "{username}");
-        }
-    }
 }
