@@ -10,8 +10,12 @@ const KEY: &str = "<<";
 /// Most mappings that are merged into one entry, one inside another or beside it.
 const MAPPINGS_MAX: usize = 16;
 
-/// Most members that they have together: an entry has five.
+/// Most members that an entry has, and most that these have together: an entry has five. A mapping that many entries name by an alias
+/// is looked at for each of them.
 const MEMBERS_MAX: usize = 64;
+
+/// No key that is read is longer, in bytes.
+const NAME_BYTES_MAX: usize = 16;
 
 /// A member of an entry.
 pub(super) struct Member<'n> {
@@ -21,7 +25,7 @@ pub(super) struct Member<'n> {
     pub(super) is_own: bool,
 }
 
-/// What cannot be merged, and where.
+/// Why an entry's members cannot be told, and where.
 #[derive(Debug)]
 pub(super) struct Unmergeable {
     pub(super) at: Position,
@@ -35,6 +39,10 @@ pub(super) fn is_key(key: &Node) -> bool {
 
 /// All members of an entry, those that count before others first.
 pub(super) fn members(pairs: &[(Rc<Node>, Rc<Node>)]) -> Result<Vec<Member<'_>>, Unmergeable> {
+    if let Some((key, _)) = pairs.get(MEMBERS_MAX) {
+        let message = format!("the entry has more than {MEMBERS_MAX} keys");
+        return Err(Unmergeable { at: key.at, message });
+    }
     let mut merger = Merger { members: Vec::with_capacity(pairs.len()), mappings: 0, merged: 0 };
     merger.add(pairs, true)?;
     Ok(merger.members)
@@ -72,7 +80,8 @@ impl<'n> Merger<'n> {
             );
             return Err(Unmergeable { at: key.at, message });
         }
-        let names = || pairs.iter().enumerate().filter_map(|(nth, (key, _))| Some((nth, key.text()?)));
+        let name = |key: &'n Node| key.text().filter(|name| name.len() <= NAME_BYTES_MAX);
+        let names = || pairs.iter().enumerate().filter_map(|(nth, (key, _))| Some((nth, name(key)?)));
         let twice = names()
             .find(|(nth, name)| names().any(|(other, same)| other < *nth && same.eq_ignore_ascii_case(name)));
         if let Some((_, name)) = twice {

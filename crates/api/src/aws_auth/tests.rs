@@ -408,6 +408,27 @@ fn a_line_that_can_map_nobody_counts_and_is_reported_by_its_place() {
 }
 
 #[test]
+fn an_entry_with_too_many_keys_is_left_out_before_they_are_looked_at() {
+    for (count, is_left_out) in [(62, false), (70, true)] {
+        let keys: String = (0..count).map(|number| format!("k{number}: x, ")).collect();
+        let document = map_roles(&format!(
+            "- {{{keys}rolearn: {}, username: a}}\n- {{rolearn: {}, username: b}}",
+            role("a"),
+            role("b")
+        ));
+        let checked = AwsAuth::check(&document);
+        assert_eq!(checked.auth.lines.len(), if is_left_out { 1 } else { 2 }, "{count}");
+        assert_eq!(
+            says(&checked, "the entry has more than 64 keys; the entry is left out"),
+            is_left_out,
+            "{:?}",
+            checked.findings
+        );
+        assert_eq!(says(&checked, "is not read here"), !is_left_out, "{count}");
+    }
+}
+
+#[test]
 fn an_account_is_twelve_digits_as_written() {
     let checked = AwsAuth::check(
         "mapAccounts: |\n  - \"111122223333\"\n  - 012345678901\n  - 12345678901\n  - x\n  - 111122223333\n",
