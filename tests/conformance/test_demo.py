@@ -165,7 +165,7 @@ def test_a_tour_that_is_told_to_stop_takes_its_hub_and_its_keys_along(tmp_path, 
                 assert tour.poll() is None and time.monotonic() < deadline, said.read_text()
                 time.sleep(0.01)
             tour.send_signal(told)
-            assert tour.wait(STOP_SECONDS_MAX) == code, said.read_text()
+            assert tour.wait(2 * STOP_SECONDS_MAX) == code, said.read_text()
             assert "told to stop before its end" in said.read_text()
             assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"
             with pytest.raises(ProcessLookupError):

@@ -229,7 +229,7 @@ def test_immunity_56_an_issuer_takes_no_username_that_an_entry_gives(hub, cluste
     role = hub.create_role("deployer", trusts=hub.create_user("ana").arn)
     cluster.entry(role, "--username", "corp:{{SessionName}}", groups=["deployers"])
     words = ["identity-provider", "associate", cluster.id, "corp", "--issuer-url", issuer.url, "--client-id", client]
-    why = hub.refused(*words, "--username-prefix", "corp:")
+    why = hub.refused(*words, "--username-prefix", "corp:", code=USAGE)
     assert role.arn in why and "corp:{{SessionName}}" in why, why
     associate(hub, cluster, issuer, client, "--username-prefix", "people:")
 

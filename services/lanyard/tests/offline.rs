@@ -215,7 +215,7 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
     for (text, word, verdict) in [
         (good, "", "accepted, nothing is wrong with it"),
         (minor.as_str(), "left out: line 5,", "accepted, without what is left out above"),
-        (nameless.as_str(), "kept, but: line 2,", "accepted, and all of it counts: see what is said above"),
+        (nameless.as_str(), "kept, but: line 2,", "accepted: see what is said above"),
         (emptied, "kept, but: line 1,", "it maps nobody: nobody would get in by it"),
         ("data: {}", "nothing is wrong", "it maps nobody: nobody would get in by it"),
         (cut, "fatal: line 1,", "rejected: the last good version would stay in force"),

@@ -224,7 +224,7 @@ pub enum AwsAuthEffect {
     Fatal,
     /// What it names is not in the map.
     LeftOut,
-    /// What it names counts all the same.
+    /// What it names stays as it is.
     Kept,
 }
 

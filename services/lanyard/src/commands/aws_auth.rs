@@ -26,7 +26,7 @@ Examples:
   lanyard aws-auth check --strict --output json aws-auth.yaml     # in a pull request
 
 Each finding begins with what it does: `fatal`, the version would be rejected as a whole; `left out`, what it names would not be in the
-map; `kept, but`, that would count all the same. It ends with 1 where one is fatal; with --strict where there is any.";
+map; `kept, but`, that stays as it is. It ends with 1 where one is fatal; with --strict where there is any.";
 
 const PUSH: &str = "\
 Examples:
@@ -174,7 +174,7 @@ impl CheckedFile {
         } else if is_any(AwsAuthEffect::LeftOut) {
             "accepted, without what is left out above"
         } else if is_any(AwsAuthEffect::Kept) {
-            "accepted, and all of it counts: see what is said above"
+            "accepted: see what is said above"
         } else {
             "accepted, nothing is wrong with it"
         }

@@ -23,7 +23,7 @@ Examples:
   lanyard explain --id 0d3b6f0e-0000-4000-8000-000000000000     # it stands in kubectl's message
 
 It ends with 0 where the answer is yes, with 1 where it is Unauthorized, Forbidden or left to the cluster, with 69 where a \
-stage has no answer.";
+stage has no answer, or one that is not yours to know.";
 
 /// The flags of `lanyard explain`.
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ pub(super) const HELP: &str = r#"Examples:
 
 Reviews are SubjectAccessReview objects or their `spec` alone: one, a list, or one a line. With --output json each gets a line {"allowed":…,"reason":…,"rule":…}, in order. Users and groups count as given: an API server adds `system:authenticated` itself.
 
-It ends with 0 where all were decided; with --all-allowed, 1 unless all are allowed; with --expect, 1 unless each is decided as its own `status.allowed` (or `allowed` beside `spec`) says."#;
+It ends with 0 where all were decided; with --all-allowed, 1 unless all are allowed; with --expect, 1 unless each is decided as its own `status.allowed` (or `allowed` beside `spec`) says; and with 2 where something cannot be read, an object stands in the files twice, or none is in them."#;
 
 /// The flags of `lanyard rbac check`.
 #[derive(Debug, Args)]

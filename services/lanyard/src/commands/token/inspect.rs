@@ -29,7 +29,8 @@ Examples:
   lanyard token inspect - --sts-host sts.lab.example:8443 --region eu-lab-1 < token
 
 It ends with 1 where a verifier would refuse the token whatever STS says. The signature can be verified here only where \
-you hold the very key that signed; who it belongs to, STS alone (or a hub, for its own keys) knows.";
+you hold the very key that signed; who it belongs to, STS alone (or a hub, for its own keys) knows. Of a break-glass credential \
+(`lbg_…`) it is told that it is one, and no more.";
 
 /// The flags of `lanyard token inspect`.
 #[derive(Debug, Args)]
