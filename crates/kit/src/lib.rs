@@ -16,7 +16,8 @@
 //! [`grpc_timeout`], how long these may take; [`clock`], because nothing that decides reads
 //! the time on its own; [`http_client`], the one way out to other people's servers; [`batches`], for what nobody waits
 //! for; [`limits`], for how often something may be done; [`caught()`], for work that must not end others by a panic;
-//! [`complain()`], for what is said where there is no log; [`secret`], values that cannot be printed.
+//! [`complain()`], for what is said where there is no log; [`secret`], values that cannot be printed; [`json`], in
+//! which no member stands twice.
 //!
 //! ```no_run
 //! use lanyard_kit::{life, serve, telemetry};
@@ -41,6 +42,7 @@ pub mod config;
 pub mod grpc_timeout;
 pub mod health;
 pub mod http_client;
+pub mod json;
 pub mod life;
 pub mod limits;
 pub mod peers;

@@ -1,11 +1,11 @@
 //! What an issuer says about itself (OpenID Connect Discovery section 3), as far as it is used: whose it is, and where its
 //! keys are.
 
+use lanyard_kit::json::{Bounds, JsonFault, read_object};
 use serde_json::Value;
 use url::Url;
 
 use crate::fault::OidcFault;
-use crate::json::{Bounds, JsonFault, read_object};
 use crate::shown::shown;
 
 /// Discovery documents are flat, with long lists of what is supported.

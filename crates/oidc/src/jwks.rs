@@ -1,9 +1,9 @@
 //! The keys of an issuer (RFC 7517 section 5), and which of them may have signed a token.
 
+use lanyard_kit::json::{Bounds, JsonFault, read_object};
 use serde_json::Value;
 
 use crate::algorithm::Algorithm;
-use crate::json::{Bounds, JsonFault, read_object};
 use crate::jwk::{Key, SkipReason, kid_of};
 use crate::jwt::Signed;
 use crate::refusal::JwtRefusal;
@@ -63,7 +63,7 @@ pub(crate) fn key_list(document: &[u8]) -> Result<Vec<Value>, JwksError> {
     let mut members = read_object(document, BOUNDS).map_err(|fault| match fault {
         JsonFault::Syntax | JsonFault::NotAnObject | JsonFault::TooDeep(_) => JwksError::Json,
         JsonFault::TooMany(_) => JwksError::TooManyKeys,
-        JsonFault::Duplicate(name) => JwksError::DuplicateMember(name),
+        JsonFault::Duplicate(name) => JwksError::DuplicateMember(shown(&name)),
     })?;
     match members.remove("keys") {
         Some(Value::Array(list)) => Ok(list),

@@ -4,10 +4,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lanyard_kit::json::{Bounds, JsonFault, read_object};
 use serde_json::{Map, Value};
 
 use crate::algorithm::Algorithm;
-use crate::json::{Bounds, JsonFault, read_object};
 use crate::refusal::{JwtPart, JwtRefusal};
 use crate::shown::shown;
 
@@ -156,7 +156,7 @@ fn decode(text: &str, part: JwtPart) -> Result<Vec<u8>, JwtRefusal> {
 fn object(text: &str, part: JwtPart, bounds: Bounds) -> Result<Map<String, Value>, JwtRefusal> {
     read_object(&decode(text, part)?, bounds).map_err(|fault| match fault {
         JsonFault::Syntax | JsonFault::NotAnObject => JwtRefusal::Json(part),
-        JsonFault::Duplicate(name) => JwtRefusal::DuplicateMember { part, name },
+        JsonFault::Duplicate(name) => JwtRefusal::DuplicateMember { part, name: shown(&name) },
         JsonFault::TooDeep(_) | JsonFault::TooMany(_) => JwtRefusal::TooMuch(part),
     })
 }

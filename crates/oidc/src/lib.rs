@@ -44,7 +44,6 @@ mod claims;
 mod discovery;
 mod fault;
 mod issuer;
-mod json;
 mod jwk;
 mod jwks;
 mod jwt;

@@ -1,16 +1,18 @@
 //! SubjectAccessReviews as files hold them: one, a list, or one after the other; whole or their `spec` alone.
 
-mod unique;
+use std::fmt::Display;
 
 use lanyard_api::authz;
+use lanyard_iam::shown_within;
+use lanyard_kit::json::Unique;
 use lanyard_rbac::{Attributes, Requirement, ResourceAttributes, SelectorKind, Selectors, User};
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
 
-use unique::{Unique, shown};
-
 /// Most reviews of one run.
 const REVIEWS_MAX: usize = 1_000_000;
+/// Most characters of a member's name that a message repeats.
+const NAME_CHARS_MAX: usize = 100;
 
 /// A review, read.
 #[derive(Debug)]
@@ -185,7 +187,11 @@ fn values(text: &str) -> Result<Vec<Value>, ReviewError> {
 fn of_json(error: &serde_json::Error) -> ReviewError {
     match error.classify() {
         // Any value is taken, but one with a member twice.
-        Category::Data => ReviewError::Twice(error.to_string()),
+        Category::Data => {
+            let (line, column, text) = (error.line(), error.column(), error.to_string());
+            let name = text.strip_suffix(&format!("` at line {line} column {column}"));
+            twice(name.and_then(|name| name.strip_prefix('`')), line, column)
+        }
         Category::Io | Category::Syntax | Category::Eof => ReviewError::Syntax(error.to_string()),
     }
 }
@@ -194,9 +200,15 @@ fn of_yaml(error: &serde_saphyr::Error) -> ReviewError {
     let serde_saphyr::Error::DuplicateMappingKey { key, location } = error.without_snippet() else {
         return ReviewError::Syntax(one_line(&error.to_string()));
     };
-    let key =
-        key.as_deref().map_or_else(|| "one without a name".to_owned(), |key| format!("`{}`", shown(key)));
-    ReviewError::Twice(format!("{key} at line {} column {}", location.line(), location.column()))
+    twice(key.as_deref(), location.line(), location.column())
+}
+
+fn twice(name: Option<&str>, line: impl Display, column: impl Display) -> ReviewError {
+    let name = name.map_or_else(
+        || "one without a name".to_owned(),
+        |name| format!("`{}`", shown_within(name, NAME_CHARS_MAX)),
+    );
+    ReviewError::Twice(format!("{name} at line {line} column {column}"))
 }
 
 fn one_line(text: &str) -> String {
@@ -464,6 +476,7 @@ mod tests {
                 "[{\"user\":\"ana\",\n\"resourceAttributes\":{\"verb\":\"get\",\"verb\":\"list\"}}]",
                 "`verb` at line 2",
             ),
+            (r#"{"u\ns":1,"u\ns":1}"#, r"`u\ns` at line 1 column 16"),
             ("user: ana\nuser: root\nresourceAttributes: {verb: get}\n", "`user` at line 2"),
         ] {
             for error in [read_all(text).unwrap_err(), read_for_hub(text).unwrap_err()] {
