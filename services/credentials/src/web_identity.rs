@@ -16,6 +16,7 @@ use lanyard_api::{
 use lanyard_iam::{
     Ancestor, ConditionKeys, PrincipalArn, RequestContext, TokenDigest,
     policy::{TrustCaller, TrustEvaluation, evaluate_trust},
+    shown_within,
 };
 use lanyard_oidc::{
     Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, ServiceAccountRefusal,
@@ -419,5 +420,5 @@ fn in_token(error: CallError) -> CallError {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect::<String>().escape_debug().to_string()
+    shown_within(text, SHOWN_CHARS_MAX)
 }

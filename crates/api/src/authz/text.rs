@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lanyard_iam::shown_within;
+
 use super::{Attributes, Reason, SelectorRequirement};
 
 /// Most characters of one selector that are told: what is longer is cut.
@@ -82,11 +84,7 @@ fn told(selector: &[SelectorRequirement]) -> String {
             break;
         }
     }
-    let mut shown: String = text.chars().take(SELECTOR_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SELECTOR_CHARS_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
+    shown_within(&text, SELECTOR_CHARS_MAX)
 }
 
 #[cfg(test)]

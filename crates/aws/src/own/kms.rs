@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lanyard_iam::{Arn, Partition, Region};
+use lanyard_iam::{Arn, Partition, Region, shown_within};
 use lanyard_kit::http_client::Answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,6 +17,8 @@ use crate::metered::Service;
 pub const DATA_KEY_BYTES: usize = 32;
 /// Longest wrapped key; KMS takes 6 144 bytes of ciphertext at most.
 const WRAPPED_BYTES_MAX: usize = 6_144;
+/// Most characters of what is no key that a message repeats.
+const SHOWN_CHARS_MAX: usize = 256;
 
 const KMS: Api = Api { service: Service::Kms, name: "kms", version: "TrentService", wire: Wire::Json };
 
@@ -39,7 +41,7 @@ impl KmsKey {
     /// # Errors
     /// [`InvalidKmsKey`] for anything else: an id alone does not say in which region to ask.
     pub fn parse(text: &str) -> Result<Self, InvalidKmsKey> {
-        let invalid = || InvalidKmsKey(text.chars().filter(|c| !c.is_control()).take(256).collect());
+        let invalid = || InvalidKmsKey(shown_within(text, SHOWN_CHARS_MAX));
         let arn = Arn::parse(text).map_err(|_| invalid())?;
         let (kind, name) = arn.resource().split_once('/').unwrap_or_default();
         let named = matches!(kind, "key" | "alias") && !name.is_empty();

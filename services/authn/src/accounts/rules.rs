@@ -6,7 +6,7 @@ use lanyard_api::CallError;
 use lanyard_api::authn::accounts::ANY_SUBJECT_TAG;
 use lanyard_iam::policy::PolicyError;
 use lanyard_iam::{
-    PolicyDocument, PrincipalArn, PrincipalKind, SSO_ROLE_PREFIX, TrustPolicy, is_tag_character,
+    PolicyDocument, PrincipalArn, PrincipalKind, SSO_ROLE_PREFIX, TrustPolicy, is_tag_character, shown_within,
 };
 
 /// Longest name of a user or role, in characters.
@@ -35,8 +35,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 const MALFORMED_CHARS_MAX: usize = 400;
 
 pub(super) fn shown(input: &str) -> String {
-    let cut: String = input.chars().take(SHOWN_CHARS_MAX).collect();
-    cut.escape_debug().to_string()
+    shown_within(input, SHOWN_CHARS_MAX)
 }
 
 fn is_name(text: &str, chars_max: usize) -> bool {

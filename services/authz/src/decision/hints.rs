@@ -6,6 +6,7 @@ use lanyard_api::{
     authz::Review,
     mapping::GrantKind,
 };
+use lanyard_iam::shown_within;
 use lanyard_rbac::{Attributes, EXPLAINED_RULES_MAX, Target, User};
 
 use super::{Asked, Selected, Sight, World, standing::Standing};
@@ -16,6 +17,9 @@ const HINTS_MAX: usize = 12;
 
 /// Most hints of a refusal that nobody asked to explain: they share one line with what decided.
 const FIRST_MAX: usize = 2;
+
+/// Most characters of a namespace in a hint: a review's may have any.
+const NAMESPACE_CHARS_MAX: usize = 80;
 
 /// Rules of RBAC that are looked at for these at the most; some microseconds of work, for it is on the path of the refused.
 const FIRST_RULES_MAX: usize = 1_000;
@@ -102,7 +106,7 @@ fn near_miss(association: &Association, now: time::OffsetDateTime) -> String {
 fn place_needed(asked: &Attributes<'_>) -> String {
     match asked.target {
         Target::Resource(resource) if !resource.namespace.is_empty() => {
-            format!("namespace {} or the cluster", shown(resource.namespace))
+            format!("namespace {} or the cluster", shown_within(resource.namespace, NAMESPACE_CHARS_MAX))
         }
         Target::Resource(_) | Target::NonResource(_) => "the cluster".to_owned(),
     }
@@ -153,10 +157,4 @@ fn is_ours<W: World>(sight: &Sight<'_, W>, review: &Review) -> bool {
 
 fn user_of(review: &Review) -> User<'_, String> {
     User { name: &review.user.username, groups: &review.user.groups }
-}
-
-/// Input as a hint shows it: bounded, on one line.
-fn shown(text: &str) -> String {
-    const CHARS_MAX: usize = 80;
-    text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect()
 }

@@ -7,6 +7,7 @@ use lanyard_api::{
     credentials::{ServiceAccount, ServiceAccountBatch, ServiceAccountSummary},
     named,
 };
+use lanyard_iam::shown_within;
 
 use super::rules;
 
@@ -43,11 +44,12 @@ impl Plan {
         for given in service_accounts {
             let key = given.key().to_string();
             if !seen.insert(key.clone()) || gone.contains(&key) {
-                let message = format!("`{}` is in the batch twice: leave one out", shortened(&key));
+                let message =
+                    format!("`{}` is in the batch twice: leave one out", shown_within(&key, NAME_CHARS_MAX));
                 return Err(CallError::invalid("service_accounts", "duplicate_service_account", message));
             }
             if let Err(broken) = rules::service_account(&given) {
-                refused.push(format!("ServiceAccount/{}: {broken}", shortened(&key)));
+                refused.push(format!("ServiceAccount/{}: {broken}", shown_within(&key, NAME_CHARS_MAX)));
                 // What it is now cannot be read; what it was before it is no more.
                 seen.remove(&key);
                 gone.insert(key);
@@ -74,10 +76,6 @@ impl Plan {
         }
         Ok(plan)
     }
-}
-
-fn shortened(name: &str) -> String {
-    name.escape_debug().take(NAME_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use lanyard_api::{
     },
     proof::{self, Proof},
 };
+use lanyard_iam::shown_within;
 use lanyard_kit::{caught, within};
 
 use super::{
@@ -319,7 +320,7 @@ fn line(detail: &str, hints: &[String], is_persons_refusal: bool, id: DecisionId
     line
 }
 
-/// A hint as it stands in the line.
+/// A hint as it stands in the line: cut after it was escaped, for it is the line that is bounded.
 fn shortened(hint: &str) -> String {
     let hint = on_one_line(hint.to_owned());
     if hint.chars().nth(HINT_CHARS_MAX).is_none() {
@@ -334,14 +335,7 @@ pub(super) fn on_one_line(text: String) -> String {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return text;
     }
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\'' | '"' | '\\' => line.push(c),
-            c => line.extend(c.escape_debug()),
-        }
-    }
-    line
+    shown_within(&text, usize::MAX)
 }
 
 /// A review that bears a proof, or may, and is not decided.

@@ -6,6 +6,7 @@ use lanyard_api::{
     Extra,
     proof::{CANONICAL_ARN_KEY, EXTRA_KEY},
 };
+use lanyard_iam::shown_within;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -54,9 +55,7 @@ impl ReviewVersion {
         group: &'static str,
         expected: &'static str,
     ) -> Result<Self, EnvelopeError> {
-        let cut = |text: &str| {
-            text.chars().take(REPEATED_CHARS_MAX).flat_map(char::escape_debug).collect::<String>()
-        };
+        let cut = |text: &str| shown_within(text, REPEATED_CHARS_MAX);
         if let Some(found) = kind.filter(|kind| !kind.is_empty() && *kind != expected) {
             return Err(EnvelopeError::Kind { found: cut(found), kind: expected });
         }

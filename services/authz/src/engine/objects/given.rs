@@ -3,6 +3,7 @@
 use std::fmt;
 
 use lanyard_api::{CallError, ClusterUid, authz::ObjectBatch};
+use lanyard_iam::shown_within;
 use lanyard_rbac::{Limits, Object, ObjectKey, Parsed, Refused, Skipped, parse_partially, parse_within};
 use lanyard_store::{RbacObject, check_record};
 
@@ -31,15 +32,10 @@ pub(super) struct LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let which = self.key.as_ref().map_or_else(|| self.place.clone(), |key| shortened(&key.to_string()));
+        // Kubernetes lets the names of RBAC objects hold nearly anything.
+        let shown = |key: &ObjectKey| shown_within(&key.to_string(), NAME_CHARS_MAX);
+        let which = self.key.as_ref().map_or_else(|| self.place.clone(), shown);
         write!(f, "{which}: {}", self.why)
-    }
-}
-
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(NAME_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
-        None => name.to_owned(),
     }
 }
 
@@ -108,7 +104,8 @@ mod tests {
     fn of_a_partial_batch_what_cannot_be_taken_is_left_out_by_name() {
         let (good, long) = (role("good", "[]"), role(&"x".repeat(2_000), "[]"));
         let bad = role("bad", r#"[{"verbs":"get"}]"#);
-        let given = read(&list(&[&bad, &good, &long, "[]"]), true).unwrap();
+        let bent = role(r"be\nnt\u202e", r#"[{"verbs":"get"}]"#);
+        let given = read(&list(&[&bad, &good, &long, "[]", &bent]), true).unwrap();
         assert_eq!(
             given.objects.iter().map(|object| object.key().to_string()).collect::<Vec<_>>(),
             ["Role/n/good"]
@@ -116,8 +113,9 @@ mod tests {
         let told: Vec<String> = given.refused.iter().map(ToString::to_string).collect();
         assert!(told[0].starts_with("Role/n/bad: `rules[0].verbs`"), "{told:?}");
         assert!(told[1].starts_with("document 1, item 3: "), "{told:?}");
+        assert!(told[2].starts_with(r"Role/n/be\nnt\u{202e}: "), "{told:?}");
         assert!(
-            told[2].starts_with("Role/n/xxx") && told[2].len() < 500 && told[2].contains("1024"),
+            told[3].starts_with("Role/n/xxx") && told[3].len() < 500 && told[3].contains("1024"),
             "{told:?}"
         );
         assert_eq!(given.refused[0].key, Some(ObjectKey::role("n", "bad")));

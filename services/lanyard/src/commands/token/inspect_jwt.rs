@@ -1,6 +1,6 @@
 //! `lanyard token inspect` of an OIDC token: what it says of itself, believed in nothing. Only a hub can ask its issuer.
 
-use lanyard_iam::{Token, token::TokenDigest};
+use lanyard_iam::{Token, shown_within, token::TokenDigest};
 use lanyard_kit::{Clock, SystemClock};
 use lanyard_oidc::{JwtRefusal, inspect};
 use serde::Serialize;
@@ -139,19 +139,7 @@ fn claim_text(name: &str, value: &Value) -> String {
         (None, Value::String(text)) => text.clone(),
         (None, other) => other.to_string(),
     };
-    let mut short = String::new();
-    for (count, c) in text.chars().enumerate() {
-        match c {
-            _ if count == VALUE_CHARS_MAX => {
-                short.push('…');
-                break;
-            }
-            // A list is shown as it is written.
-            '"' | '\'' | '\\' => short.push(c),
-            c => short.extend(c.escape_debug()),
-        }
-    }
-    short
+    shown_within(&text, VALUE_CHARS_MAX)
 }
 
 #[cfg(test)]
