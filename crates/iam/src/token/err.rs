@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SKEW_MAX};
 use crate::partition::Partition;
-use crate::shown::moment_text;
+use crate::shown::{moment_text, shown_within};
 
 /// Which part of a token was refused; parameters by their wire names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -304,11 +304,8 @@ impl TokenError {
     }
 }
 
-/// The beginning of something that was sent, short enough to be shown.
+/// The beginning of something that was sent, on one line: what was decoded may hold any character.
 pub(super) fn shown(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 64;
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    shown_within(text, SHOWN_CHARS_MAX)
 }

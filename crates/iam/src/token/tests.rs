@@ -175,6 +175,25 @@ fn immunity_01_the_request_is_rebuilt_from_what_was_judged() {
 }
 
 #[test]
+fn what_a_refusal_repeats_of_a_token_stays_on_one_line() {
+    let url = url_of(&mint(None, "prod"));
+    let long = format!("host%3Bx-k8s-aws-id%3B{}", "x".repeat(65));
+    for (part, attack, shown) in [
+        (
+            "host%3Bx-k8s-aws-id",
+            "host%3Bx-k8s-aws-id%3B%0Aa%1B%5B31m%E2%80%AE",
+            r"`\na\u{1b}[31m\u{202e}`".to_owned(),
+        ),
+        ("host%3Bx-k8s-aws-id", &long, format!("`{}…`", "x".repeat(64))),
+        ("%2Fsts%2F", "%2Fs%0Dts%2F", r"`s\rts`".to_owned()),
+    ] {
+        assert!(url.contains(part), "{url}");
+        let refused = ParsedToken::parse(&token_of(&url.replace(part, attack)), &rules(), NOW).unwrap_err();
+        assert!(refused.to_string().contains(&shown), "{attack}: {refused}");
+    }
+}
+
+#[test]
 fn immunity_05_a_token_from_the_future_is_refused_offline() {
     let token = mint(None, "prod");
     for (ahead, reason) in
