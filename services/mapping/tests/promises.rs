@@ -14,6 +14,8 @@ mod blocks;
 mod break_glass;
 #[path = "promises/clusters.rs"]
 mod clusters;
+#[path = "promises/deleted.rs"]
+mod deleted;
 #[path = "promises/entries.rs"]
 mod entries;
 #[path = "promises/identity_providers.rs"]
@@ -84,13 +86,14 @@ suite! {
         immunity_43_a_principal_has_one_entry_however_it_is_spelled,
         immunity_31_of_entries_for_the_same_the_one_that_counts_is_meant,
         immunity_43_of_entries_from_before_for_one_principal_each_is_reached_as_it_is_written,
-        immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
-        immunity_42_what_is_left_is_what_whoever_knocks_gets,
         lists_page_without_gap_or_repetition,
         lists_of_one_policy_page_without_gap_or_repetition,
         immunity_16_an_end_is_kept_to_the_moment,
         a_token_has_its_first_answer_whatever_the_rules_say_by_now,
         a_fresh_start_answers_what_the_changes_left;
+    deleted:
+        immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
+        immunity_42_what_is_left_is_what_whoever_knocks_gets;
     resolve:
         a_badge_has_uid_extra_and_a_proof_that_verifies,
         a_sessions_proof_names_all_that_it_descends_from,
