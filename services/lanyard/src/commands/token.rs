@@ -5,6 +5,7 @@ mod hub_role;
 mod inspect;
 mod inspect_break_glass;
 mod inspect_jwt;
+mod inspected;
 
 use std::env;
 

@@ -9,16 +9,18 @@ use lanyard_iam::{
 };
 use lanyard_kit::{Clock, SystemClock};
 use lanyard_oidc::looks_like_jwt;
-use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{inspect_break_glass, inspect_jwt, own_credentials, read_token};
+use super::{
+    inspect_break_glass, inspect_jwt,
+    inspected::{Inspected, Part, State},
+    own_credentials, read_token,
+};
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
     input::{Source, moment_text},
-    output::Tabular,
 };
 
 pub(super) const HELP: &str = "\
@@ -48,78 +50,6 @@ pub struct InspectArgs {
 
 /// The code of a signature that the key did not make for the cluster.
 const OTHER_CLUSTER: &str = "signature_or_cluster";
-
-/// How far a part is known to be right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    /// By its own rules, here and now.
-    Verified,
-    /// It can be read; whether it is true is STS's to say.
-    NeedsSts,
-    /// It breaks a rule.
-    Refused,
-}
-
-impl State {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Verified => "verified",
-            Self::NeedsSts => "needs STS",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Part {
-    part: &'static str,
-    value: String,
-    state: State,
-    note: String,
-}
-
-/// What can be said of a token.
-#[derive(Debug, Serialize)]
-struct Inspected {
-    /// The first digits of its SHA-256, by which logs name it.
-    token: String,
-    /// Whether its parts follow every rule.
-    well_formed: bool,
-    /// The stable code of the rule that it breaks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    parts: Vec<Part>,
-}
-
-impl Tabular for Inspected {
-    fn columns(&self) -> Vec<&'static str> {
-        vec!["PART", "VALUE", "STATE", "NOTE"]
-    }
-
-    fn rows(&self) -> Vec<Vec<String>> {
-        let row = |part: &Part| {
-            vec![part.part.to_owned(), part.value.clone(), part.state.words().to_owned(), part.note.clone()]
-        };
-        self.parts.iter().map(row).collect()
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let verdict = match self.reason {
-            None => "well-formed: what is left is for STS to say".to_owned(),
-            // For another cluster's verifier it may be a good one.
-            Some(OTHER_CLUSTER) => format!("refused at that cluster ({OTHER_CLUSTER})"),
-            // A hub may be an STS itself, or know one that nobody has named here.
-            Some(reason @ "token_host") => {
-                format!(
-                    "refused by every verifier that does not know this STS ({reason}); --sts-host takes it as one"
-                )
-            }
-            Some(reason) => format!("refused by every verifier ({reason})"),
-        };
-        vec![String::new(), format!("token {}: {verdict}", self.token)]
-    }
-}
 
 impl InspectArgs {
     /// Looks at it.
@@ -209,13 +139,7 @@ fn inspected(
         parts.extend(signed_parts(cluster, signed.unwrap_or(Signed::Unknown)));
     } else if let Some(error) = &judged.error {
         parts.retain(|part| part.state == State::Verified);
-        let refused = Part {
-            part: error.part().as_str(),
-            value: String::new(),
-            state: State::Refused,
-            note: error.to_string(),
-        };
-        parts.push(refused);
+        parts.push(Part::new(error.part().as_str(), "", State::Refused, error.to_string()));
     }
     let mismatch = (signed == Some(Signed::Otherwise)).then_some(OTHER_CLUSTER);
     let reason = judged.error.as_ref().map(TokenError::reason_code).or(mismatch);
@@ -224,6 +148,22 @@ fn inspected(
         well_formed: judged.error.is_none(),
         reason,
         parts,
+        verdict: verdict(reason),
+    }
+}
+
+fn verdict(reason: Option<&str>) -> String {
+    match reason {
+        None => "well-formed: what is left is for STS to say".to_owned(),
+        // For another cluster's verifier it may be a good one.
+        Some(OTHER_CLUSTER) => format!("refused at that cluster ({OTHER_CLUSTER})"),
+        // A hub may be an STS itself, or know one that nobody has named here.
+        Some(reason @ "token_host") => {
+            format!(
+                "refused by every verifier that does not know this STS ({reason}); --sts-host takes it as one"
+            )
+        }
+        Some(reason) => format!("refused by every verifier ({reason})"),
     }
 }
 
@@ -231,12 +171,9 @@ fn inspected(
 fn form(token: &Token) -> Part {
     let length = token.expose().len();
     let fits = length <= TOKEN_BYTES_MAX && token.expose().starts_with(TOKEN_PREFIX);
-    Part {
-        part: "form",
-        value: format!("{length} bytes"),
-        state: if fits { State::Verified } else { State::Refused },
-        note: format!("{TOKEN_PREFIX} and base64url, at most {TOKEN_BYTES_MAX} bytes"),
-    }
+    let state = if fits { State::Verified } else { State::Refused };
+    let note = format!("{TOKEN_PREFIX} and base64url, at most {TOKEN_BYTES_MAX} bytes");
+    Part::new("form", format!("{length} bytes"), state, note)
 }
 
 fn read_parts(
@@ -245,7 +182,7 @@ fn read_parts(
     error: Option<&TokenError>,
     now: OffsetDateTime,
 ) -> Vec<Part> {
-    let verified = |part, value: String, note: String| Part { part, value, state: State::Verified, note };
+    let verified = |part, value: String, note: String| Part::new(part, value, State::Verified, note);
     let host_note = match parsed.self_hosted() {
         Some(_) => "a self-hosted STS, as you said".to_owned(),
         None => format!("STS of partition {partition}"),
@@ -258,12 +195,10 @@ fn read_parts(
         (false, false) => "a long-term key of AWS",
     };
     let session = match parsed.session_token() {
-        Some(token) => Part {
-            part: "X-Amz-Security-Token",
-            value: format!("{} bytes, not shown", token.expose().len()),
-            state: State::NeedsSts,
-            note: "whether the session lives".to_owned(),
-        },
+        Some(token) => {
+            let value = format!("{} bytes, not shown", token.expose().len());
+            Part::new("X-Amz-Security-Token", value, State::NeedsSts, "whether the session lives")
+        }
         None => verified("X-Amz-Security-Token", "none".to_owned(), String::new()),
     };
     vec![
@@ -281,12 +216,7 @@ fn read_parts(
             "does not end it sooner".to_owned(),
         ),
         verified("region", parsed.region().to_owned(), "of host and credential scope alike".to_owned()),
-        Part {
-            part: "X-Amz-Credential",
-            value: key.to_string(),
-            state: State::NeedsSts,
-            note: format!("{key_note}; whose it is"),
-        },
+        Part::new("X-Amz-Credential", key.to_string(), State::NeedsSts, format!("{key_note}; whose it is")),
         session,
     ]
 }
@@ -300,7 +230,7 @@ fn date_part(parsed: &ParsedToken, error: Option<&TokenError>, now: OffsetDateTi
             format!("accepted until {}, for {left} s more", moment_text(parsed.not_after())),
         ),
     };
-    Part { part: "X-Amz-Date", value: moment_text(parsed.date().at()), state, note }
+    Part::new("X-Amz-Date", moment_text(parsed.date().at()), state, note)
 }
 
 /// Signature and cluster: one cannot be told without the other.
@@ -315,10 +245,7 @@ fn signed_parts(cluster: Option<&ClusterId>, signed: Signed) -> [Part; 2] {
         }
     };
     let cluster = cluster.map_or_else(|| "not given".to_owned(), ToString::to_string);
-    [
-        Part { part: "X-Amz-Signature", value: "not shown".to_owned(), state, note: note.to_owned() },
-        Part { part: "cluster", value: cluster, state, note: note.to_owned() },
-    ]
+    [Part::new("X-Amz-Signature", "not shown", state, note), Part::new("cluster", cluster, state, note)]
 }
 
 #[cfg(test)]
@@ -327,6 +254,7 @@ mod tests {
     use time::{Duration, macros::datetime};
 
     use super::*;
+    use crate::output::Tabular as _;
 
     const NOW: OffsetDateTime = datetime!(2030-01-31 12:00:00 UTC);
     const SECRET: &str = "s3cret-half-of-the-key";

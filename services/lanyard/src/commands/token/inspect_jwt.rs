@@ -3,76 +3,14 @@
 use lanyard_iam::{Token, shown_within, token::TokenDigest};
 use lanyard_kit::{Clock, SystemClock};
 use lanyard_oidc::{JwtRefusal, inspect};
-use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::{cli::Context, exit::Ending, failure::Failure, input::moment_text, output::Tabular};
+use super::inspected::{Inspected, Part, State};
+use crate::{cli::Context, exit::Ending, failure::Failure, input::moment_text};
 
 /// Most characters of a claim that are shown.
 const VALUE_CHARS_MAX: usize = 200;
-
-/// How far a part is known to be right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    /// It can be read; whether it is true is for whoever has the issuer's keys to say.
-    NeedsIssuer,
-    /// It breaks a rule.
-    Refused,
-}
-
-impl State {
-    fn words(self) -> &'static str {
-        match self {
-            Self::NeedsIssuer => "needs the issuer",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Part {
-    part: String,
-    value: String,
-    state: State,
-    note: String,
-}
-
-/// What can be said of a token.
-#[derive(Debug, Serialize)]
-struct Shown {
-    /// The first digits of its SHA-256, by which logs name it.
-    token: String,
-    /// Whether its parts follow every rule, as far as no key is needed.
-    well_formed: bool,
-    /// The stable code of the rule that it breaks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    parts: Vec<Part>,
-}
-
-impl Tabular for Shown {
-    fn columns(&self) -> Vec<&'static str> {
-        vec!["PART", "VALUE", "STATE", "NOTE"]
-    }
-
-    fn rows(&self) -> Vec<Vec<String>> {
-        let row = |part: &Part| {
-            vec![part.part.clone(), part.value.clone(), part.state.words().to_owned(), part.note.clone()]
-        };
-        self.parts.iter().map(row).collect()
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let verdict = match self.reason {
-            None => "an OIDC token; nothing of it is proven here: `lanyard explain --token` asks a hub",
-            Some(_) => "refused by every verifier",
-        };
-        let reason = self.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        vec![String::new(), format!("token {}: {verdict}{reason}", self.token)]
-    }
-}
 
 /// Shows it; ends as a no where every verifier refuses it.
 pub(super) fn show(context: &Context, token: &Token) -> Result<Ending, Failure> {
@@ -81,21 +19,14 @@ pub(super) fn show(context: &Context, token: &Token) -> Result<Ending, Failure> 
     Ok(shown.reason.is_none().into())
 }
 
-fn look(token: &Token, now: OffsetDateTime) -> Shown {
-    let digest = TokenDigest::of(token.expose()).to_string();
+fn look(token: &Token, now: OffsetDateTime) -> Inspected {
     let inspected = match inspect(token.expose(), now) {
         Ok(inspected) => inspected,
         Err(refusal) => {
-            let parts = vec![refused(&refusal, String::new())];
-            return Shown { token: digest, well_formed: false, reason: Some(refusal.code()), parts };
+            return verdict_of(token, Some(&refusal), vec![refused(&refusal, String::new())]);
         }
     };
-    let header = |part: &str, value: String, note: &str| Part {
-        part: part.to_owned(),
-        value,
-        state: State::NeedsIssuer,
-        note: note.to_owned(),
-    };
+    let header = |part: &str, value: String, note: &str| Part::new(part, value, State::NeedsIssuer, note);
     let mut parts = vec![
         header("alg", inspected.header.algorithm.to_string(), "the key decides whether that is so"),
         header("kid", inspected.header.kid.unwrap_or_else(|| "none".to_owned()), "which key of the issuer"),
@@ -113,12 +44,27 @@ fn look(token: &Token, now: OffsetDateTime) -> Shown {
     {
         parts.push(refused(refusal, String::new()));
     }
-    let reason = inspected.refusal.as_ref().map(JwtRefusal::code);
-    Shown { token: digest, well_formed: reason.is_none(), reason, parts }
+    verdict_of(token, inspected.refusal.as_ref(), parts)
+}
+
+fn verdict_of(token: &Token, refusal: Option<&JwtRefusal>, parts: Vec<Part>) -> Inspected {
+    let verdict = match refusal {
+        None => {
+            "an OIDC token; nothing of it is proven here: `lanyard explain --token` asks a hub".to_owned()
+        }
+        Some(refusal) => format!("refused by every verifier ({})", refusal.code()),
+    };
+    Inspected {
+        token: TokenDigest::of(token.expose()).to_string(),
+        well_formed: refusal.is_none(),
+        reason: refusal.map(JwtRefusal::code),
+        parts,
+        verdict,
+    }
 }
 
 fn refused(refusal: &JwtRefusal, value: String) -> Part {
-    Part { part: refusal.part().as_str().to_owned(), value, state: State::Refused, note: refusal.to_string() }
+    Part::new(refusal.part().as_str(), value, State::Refused, refusal.to_string())
 }
 
 fn note_of(claim: &str) -> &'static str {
