@@ -1,11 +1,15 @@
 //! How often something may be done: one bounded table of buckets.
 
+mod network;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+pub use network::network_of;
 
 /// A rate with room for bursts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

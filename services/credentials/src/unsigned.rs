@@ -1,15 +1,11 @@
 //! How often a stranger may ask. Whoever asks without a signature is known by nothing but the address that the door saw, until a token
 //! is verified: then it is whom the token names that has asked, and not the address, which a whole cluster may have.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use lanyard_api::Fault;
 use lanyard_iam::TokenDigest;
-use lanyard_kit::limits::Buckets;
+use lanyard_kit::limits::{Buckets, network_of};
 use quick_cache::sync::Cache;
 
 use crate::{
@@ -112,13 +108,7 @@ fn tenant(subject: &str) -> String {
 
 /// What counts as one address.
 fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - V6_PREFIX_BITS);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-    }
+    network_of(address, V6_PREFIX_BITS)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use lanyard_kit::limits::network_of;
 use tokio::sync::oneshot;
 
 /// What one site has of IPv6 at most (RFC 6177), in bits: any number of networks in it costs nothing.
@@ -46,7 +47,7 @@ impl Waiting {
     /// A place for a body from this address; none where its network has as many as it may. Those without an address count as one network
     /// that may have all.
     pub(super) fn take(&self, from: Option<IpAddr>) -> Option<Place<'_>> {
-        let network = from.map(network);
+        let network = from.map(|address| network_of(address, V6_PREFIX_BITS));
         let mut state = self.state();
         let own = state.of.get(&network).map_or(0, VecDeque::len);
         if network.is_some() && own >= self.of_network_max {
@@ -105,17 +106,6 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.of.state().remove(self.network, self.number);
-    }
-}
-
-/// What counts as one network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - V6_PREFIX_BITS);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
     }
 }
 
