@@ -8,6 +8,7 @@
 //! A call that says how long it may take ([`grpc_timeout`]) has its answer, or the beginning of one that is a stream, by then, or is
 //! given up: pings tell of a process that hangs, and not of one whose work on a call does.
 
+mod config;
 mod replica;
 mod sent;
 
@@ -43,6 +44,8 @@ use crate::grpc_timeout;
 use crate::telemetry::{Answer, Calls, Code, request_id, trace};
 use crate::tls::{Live, PeerError, PeerIdentity};
 use crate::together::{self, Told};
+
+pub use config::PeersConfig;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -171,19 +174,6 @@ impl<B> Clone for Peers<B> {
 impl<B> fmt::Debug for Peers<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers").field("service", &self.inner.service).finish_non_exhaustive()
-    }
-}
-
-/// Whether each service has an address, for a configuration that names them as `peers.<service>`.
-///
-/// # Errors
-/// The key that has none, and what to write there.
-pub fn each_has_an_address<const N: usize>(services: [(&str, &[Url]); N]) -> Result<(), String> {
-    match services.into_iter().find(|(_, urls)| urls.is_empty()) {
-        None => Ok(()),
-        Some((service, _)) => Err(format!(
-            "peers.{service}: no address is given, name at least one replica as https://host:port"
-        )),
     }
 }
 

@@ -60,13 +60,13 @@ impl Options {
     /// Plain HTTP on 127.0.0.1.
     #[must_use]
     pub fn loopback(port: u16) -> Self {
-        Self {
-            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
-            tls: None,
-            hops_max: None,
-            numbered_by: None,
-            limits: Limits::default(),
-        }
+        Self::at(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// Plain HTTP there.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, tls: None, hops_max: None, numbered_by: None, limits: Limits::default() }
     }
 
     /// The same listener with TLS.

@@ -87,10 +87,8 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let process = config.process().clone();
     let mut ready_file = process.ready_file.as_deref().map(ReadyFile::begin).transpose()?;
     let opened = Opened::open(S::HOLDER, &process, &clock).await?;
-    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&opened.identity).follow()));
-    let mut options = Options::loopback(0).with_live_tls(opened.identity.server());
-    options.address = process.listen;
-    let server = Server::bind(options).await?;
+    opened.identity.follow_until(life.stop());
+    let server = Server::bind(Options::at(process.listen).with_live_tls(opened.identity.server())).await?;
     let (service, routes) = S::start(config, &opened).await?;
     let readiness = life.readiness().clone();
     let routes = with_health_and_reflection(routes, async move { readiness.wait().await }).await?;

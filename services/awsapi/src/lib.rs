@@ -28,6 +28,6 @@ pub use backend::{Backend, InProcess, in_process};
 pub use config::AwsApiConfig;
 pub use door::{AwsDoor, Hub, Parts};
 pub use recorder::Recorder;
-pub use remote::{PeersConfig, RemoteServices};
+pub use remote::RemoteServices;
 pub use servers::Servers;
 pub use wire::REQUEST_ID;

@@ -10,7 +10,7 @@ use std::{
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life, ReadyFile},
-    peers::each_has_an_address,
+    peers::PeersConfig,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
@@ -18,10 +18,7 @@ use lanyard_kit::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    AwsApiConfig, AwsDoor, Backend as _, Hub, Parts, REQUEST_ID,
-    remote::{PeersConfig, RemoteServices},
-};
+use crate::{AwsApiConfig, AwsDoor, Backend as _, Hub, Parts, REQUEST_ID, remote::RemoteServices};
 
 /// The name in its certificate.
 const SERVICE: &str = lanyard_api::methods::AWSAPI;
@@ -70,13 +67,7 @@ impl Default for AwsApiProcessConfig {
 
 impl AwsApiProcessConfig {
     fn validate(&self) -> Result<(), String> {
-        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
-        each_has_an_address([
-            ("authn", authn.as_slice()),
-            ("mapping", mapping.as_slice()),
-            ("authz", authz.as_slice()),
-            ("credentials", credentials.as_slice()),
-        ])?;
+        self.peers.validate()?;
         self.awsapi.validate()
     }
 }
@@ -115,9 +106,8 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     let ready = life.readiness().register("services");
     let identity = Arc::new(LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?);
     let hub_id = identity.first().hub.clone();
-    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
-    let mut options = Options::loopback(0).with_live_tls(identity.server());
-    options.address = config.listen;
+    identity.follow_until(life.stop());
+    let mut options = Options::at(config.listen).with_live_tls(identity.server());
     options.numbered_by = Some(REQUEST_ID);
     let server = Server::bind(options).await?;
     let timeout = config.awsapi.request_timeout();

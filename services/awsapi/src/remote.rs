@@ -19,30 +19,15 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Clock,
-    peers::{Options, PeerFault, Peers, PeersError},
+    peers::{Options, PeerFault, Peers, PeersConfig, PeersError},
     telemetry::Calls,
     tls::LiveIdentity,
 };
-use serde::{Deserialize, Serialize};
 use tonic::body::Body;
 use tower::Service;
 use url::Url;
 
 use crate::{backend::Backend, recorder::Recorder};
-
-/// Where each service's replicas are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PeersConfig {
-    /// `https://host:port` of each replica of authn.
-    pub authn: Vec<Url>,
-    /// Of mapping.
-    pub mapping: Vec<Url>,
-    /// Of authz, which keeps decisions.
-    pub authz: Vec<Url>,
-    /// Of credentials.
-    pub credentials: Vec<Url>,
-}
 
 /// The way to one service. What breaks off is not asked again here: the SDKs of AWS do so themselves.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use lanyard_iam::{AccountId, Region, partition_of_region};
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life, ReadyFile},
-    peers::each_has_an_address,
+    peers::PeersConfig,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::{
     Directory, GatewayConfig, Recorder, Revisions, Services as _, directory, door, kubernetes,
-    remote::{PeersConfig, RemoteServices},
+    remote::RemoteServices,
 };
 
 /// The name in its certificate.
@@ -96,13 +96,7 @@ impl GatewayProcessConfig {
         let region = Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
         partition_of_region(region.as_str())
             .ok_or_else(|| format!("region: `{region}` is in no partition that is known"))?;
-        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
-        each_has_an_address([
-            ("authn", authn.as_slice()),
-            ("mapping", mapping.as_slice()),
-            ("authz", authz.as_slice()),
-            ("credentials", credentials.as_slice()),
-        ])?;
+        self.peers.validate()?;
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
@@ -149,12 +143,11 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let identity = LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?;
     let identity = Arc::new(identity);
     let hub = identity.first().hub.clone();
-    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
+    identity.follow_until(life.stop());
     let region = Region::parse(&config.region)?;
     let partition = partition_of_region(region.as_str()).context("the region is in no partition")?;
     let listen = |address| {
-        let mut options = Options::loopback(0).with_live_tls(identity.server());
-        options.address = address;
+        let mut options = Options::at(address).with_live_tls(identity.server());
         options.limits.head_bytes_max = HEAD_BYTES_MAX;
         Server::bind(options)
     };

@@ -17,11 +17,10 @@ use lanyard_api::{
     methods,
 };
 use lanyard_kit::{
-    peers::{Options, PeerFault, Peers, PeersError},
+    peers::{Options, PeerFault, Peers, PeersConfig, PeersError},
     telemetry::Calls,
     tls::LiveIdentity,
 };
-use serde::{Deserialize, Serialize};
 use tonic::body::Body;
 use tower::Service;
 use url::Url;
@@ -31,20 +30,6 @@ use crate::{
     door::{FRAME_BYTES, admitted},
     services::Services,
 };
-
-/// Where each service's replicas are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PeersConfig {
-    /// `https://host:port` of each replica of authn.
-    pub authn: Vec<Url>,
-    /// Of mapping.
-    pub mapping: Vec<Url>,
-    /// Of authz.
-    pub authz: Vec<Url>,
-    /// Of credentials.
-    pub credentials: Vec<Url>,
-}
 
 /// The way to one service.
 #[derive(Debug, Clone)]

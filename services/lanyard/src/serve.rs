@@ -141,7 +141,7 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     )?;
     let ca_path = ca.root_path().to_owned();
     let certificate = Arc::new(tls::LiveAuthority::new(ca, listeners::names(&config), Arc::clone(&clock))?);
-    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&certificate).follow()));
+    certificate.follow_until(life.stop());
     let listeners = listeners::bind(&config, &certificate).await?;
     config.authn.own_sts_hosts.extend(listeners::sts_hosts(&config, listeners.aws.address().port()));
     let gateway_url =

@@ -19,31 +19,16 @@ use lanyard_api::{
     methods,
 };
 use lanyard_kit::{
-    peers::{Options, PeerFault, Peers, PeersError},
+    peers::{Options, PeerFault, Peers, PeersConfig, PeersError},
     telemetry::Calls,
     tls::{LiveIdentity, PeerIdentity},
 };
-use serde::{Deserialize, Serialize};
 use tonic::{Status, body::Body};
 use tower::Service;
 use url::Url;
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 const FRAME_BYTES: usize = 5;
-
-/// Where each service's replicas are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PeersConfig {
-    /// `https://host:port` of each replica of authn.
-    pub authn: Vec<Url>,
-    /// Of mapping.
-    pub mapping: Vec<Url>,
-    /// Of authz.
-    pub authz: Vec<Url>,
-    /// Of credentials.
-    pub credentials: Vec<Url>,
-}
 
 /// The way to one service.
 #[derive(Debug, Clone)]

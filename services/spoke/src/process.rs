@@ -22,7 +22,7 @@ use lanyard_api::{
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life, ReadyFile},
-    peers::each_has_an_address,
+    peers::PeersConfig,
     serve::{Options, Peer, Server},
     telemetry::{Calls, LogConfig, MetricsConfig, ServedLayer, TelemetryConfig},
     tls::{Clients, LiveIdentity, PeerIdentity, ServiceFiles},
@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tonic::{Status, service::Routes};
 
-pub use crate::admitted::PeersConfig;
 use crate::{ApiServers, Fleet, SpokeConfig, admitted::Services};
 
 /// What the process is told.
@@ -77,13 +76,7 @@ impl Default for SpokeProcessConfig {
 
 impl SpokeProcessConfig {
     fn validate(&self) -> Result<(), String> {
-        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
-        each_has_an_address([
-            ("authn", authn.as_slice()),
-            ("mapping", mapping.as_slice()),
-            ("authz", authz.as_slice()),
-            ("credentials", credentials.as_slice()),
-        ])?;
+        self.peers.validate()?;
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
@@ -127,10 +120,8 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let identity = LiveIdentity::load(&config.tls, SPOKE_SERVICE, Clients::Required, Arc::clone(&clock))?;
     let identity = Arc::new(identity);
     let hub = identity.first().hub.clone();
-    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
-    let mut options = Options::loopback(0).with_live_tls(identity.server());
-    options.address = config.listen;
-    let server = Server::bind(options).await?;
+    identity.follow_until(life.stop());
+    let server = Server::bind(Options::at(config.listen).with_live_tls(identity.server())).await?;
     let url = format!("https://{}", server.address());
     let readiness = life.readiness().clone();
     let api_servers = ApiServers::default();

@@ -60,8 +60,7 @@ pub fn sts_hosts(config: &ServeConfig, aws_port: u16) -> Vec<String> {
 /// [`ServeError`] names the address.
 pub async fn bind(config: &ServeConfig, certificate: &LiveAuthority) -> Result<Listeners, ServeError> {
     let listen = |address, numbered_by| {
-        let mut options = Options::loopback(0).with_live_tls(certificate.server());
-        options.address = address;
+        let mut options = Options::at(address).with_live_tls(certificate.server());
         options.numbered_by = numbered_by;
         options.limits.head_bytes_max = HEAD_BYTES_MAX;
         Server::bind(options)

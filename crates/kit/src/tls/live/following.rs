@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::ServerConfig;
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::doubts::{Doubts, Reload};
 use super::{Live, LiveText, Look, RELOAD_INTERVAL};
@@ -87,6 +88,11 @@ impl<S, F> Following<S, F> {
 
 #[expect(private_bounds, reason = "only what this module knows can be a source")]
 impl<S: Source<Found = F>, F: Send + 'static> Following<S, F> {
+    /// Looks at the files in the background, from now until `stop`. Needs a Tokio runtime.
+    pub fn follow_until(self: &Arc<Self>, stop: CancellationToken) {
+        tokio::spawn(stop.run_until_cancelled_owned(Arc::clone(self).follow()));
+    }
+
     /// Looks at the files every [`RELOAD_INTERVAL`], for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
