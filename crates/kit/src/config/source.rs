@@ -64,11 +64,32 @@ impl Environment {
                 .iter()
                 .any(|other| name == *other || other.ends_with('_') && name.starts_with(other))
         };
-        self.0.iter().filter(move |(name, _)| ours(name)).filter_map(|(name, value)| {
+        let ours = move |name: &str, value: &str| ours(name) && !is_service_link(name, value);
+        self.0.iter().filter(move |(name, value)| ours(name, value)).filter_map(|(name, value)| {
             let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase();
             Some((key.split(SEPARATOR).map(str::to_owned).collect(), name.as_str(), value.as_str()))
         })
     }
+}
+
+/// Whether Kubernetes set this variable, for a Service whose name begins with `lanyard`: its pods find one set for each Service of their
+/// namespace ("Service", Environment variables: `{SVCNAME}_SERVICE_HOST`, and Docker's container links). Nobody has configured anything
+/// by it.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let protocol = |text: &str| matches!(text, "TCP" | "UDP" | "SCTP");
+    let ends_with_a_link = |start: &str| {
+        // Such as `8443_TCP_ADDR`, behind `LANYARD_PORT_`.
+        let mut parts = name.rsplit_once(start).map(|(_, rest)| rest.split('_')).into_iter().flatten();
+        let port = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
+        port && parts.next().is_some_and(protocol)
+            && matches!(parts.next(), None | Some("PORT" | "PROTO" | "ADDR"))
+    };
+    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || ends_with_a_link("_PORT_")
+        || (name.ends_with("_PORT") && is_address)
 }
 
 impl FromIterator<(String, String)> for Environment {

@@ -131,6 +131,31 @@ fn a_variable_of_the_command_line_is_a_key_where_there_is_one_and_left_alone_els
 }
 
 #[test]
+fn what_kubernetes_says_of_a_service_with_our_name_is_no_configuration() {
+    let mut all = vec![("LANYARD_WORKERS".to_owned(), "5".to_owned())];
+    for service in ["LANYARD", "LANYARD_AGENT", "LANYARD__HUB"] {
+        for (name, value) in [
+            ("SERVICE_HOST", "10.0.0.1"),
+            ("SERVICE_PORT", "8443"),
+            ("SERVICE_PORT_HTTPS", "8443"),
+            ("PORT", "tcp://10.0.0.1:8443"),
+            ("PORT_8443_TCP", "tcp://10.0.0.1:8443"),
+            ("PORT_8443_TCP_PROTO", "tcp"),
+            ("PORT_8443_TCP_PORT", "8443"),
+            ("PORT_8443_TCP_ADDR", "10.0.0.1"),
+        ] {
+            all.push((format!("{service}_{name}"), value.to_owned()));
+        }
+    }
+    let house: House = load(&Sources::none().environment(all.into_iter().collect())).unwrap();
+    assert_eq!(house.workers, 5);
+    // A key is a key still, and a slip is one.
+    for name in ["LANYARD_PORT", "LANYARD_SERVICE", "LANYARD_PORT_8443", "LANYARD_PORT_X_TCP"] {
+        assert!(from_environment(&[(name, "8443")]).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn a_program_can_keep_variables_of_its_own() {
     let environment = variables(&[("LANYARD_ENDPOINT", "x"), ("LANYARD_WORKERS", "5")]);
     assert!(load::<House>(&Sources::none().environment(environment.clone())).is_err());
