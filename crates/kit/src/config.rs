@@ -6,6 +6,7 @@
 
 mod error;
 mod nearest;
+mod password;
 mod print;
 mod range;
 mod source;
@@ -13,6 +14,7 @@ mod wrong;
 
 pub use error::ConfigError;
 pub use nearest::nearest;
+pub use password::without_passwords;
 pub use print::print_config;
 pub use range::{COUNT_MAX, OutOfRange, SECONDS_MAX, in_range};
 pub use source::{ENVIRONMENT_PREFIX, Environment, NOT_CONFIGURATION, Sources};

@@ -1,7 +1,10 @@
 //! How much credentials keeps and takes.
 
 use lanyard_aws::{SelfHostedSts, SelfHostedStsError, StsOptions};
-use lanyard_kit::{config::OutOfRange, limits::Quota};
+use lanyard_kit::{
+    config::{OutOfRange, without_passwords},
+    limits::Quota,
+};
 use lanyard_oidc::{Issuer, IssuerOptions, OidcConfig};
 use lanyard_store::SpokePushQuota;
 use serde::{Deserialize, Serialize};
@@ -228,7 +231,7 @@ pub enum ConfigError {
     #[error("credentials.vend.pod_review_milliseconds: `{0}` is out of range, use 1 to {max}", max = POD_REVIEW_MILLISECONDS_MAX)]
     PodReviewMilliseconds(u64),
     /// An external URL that no issuer could begin with.
-    #[error("credentials.external_url: `{url}` {rule}")]
+    #[error("credentials.external_url: `{}` {rule}", without_passwords(url))]
     ExternalUrl {
         /// As it was given.
         url: String,

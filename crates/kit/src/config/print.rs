@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
+use super::password::without_passwords;
 
 /// The whole configuration as TOML, defaults included. Secrets ([`ConfigSecret`](crate::ConfigSecret)) are redacted, and
-/// have to be put back before it is loaded again.
+/// have to be put back before it is loaded again; so are passwords in URLs, where none is taken.
 ///
 /// # Errors
 /// [`ConfigError::Print`] when the type is not a table, which is a mistake in the program.
@@ -50,7 +51,7 @@ fn inline(value: &Value) -> Option<String> {
         Value::Null => None,
         Value::Bool(value) => Some(value.to_string()),
         Value::Number(value) => Some(value.to_string()),
-        Value::String(value) => Some(quoted(value)),
+        Value::String(value) => Some(quoted(&without_passwords(value))),
         Value::Array(values) => {
             Some(format!("[{}]", values.iter().filter_map(inline).collect::<Vec<_>>().join(", ")))
         }

@@ -319,6 +319,24 @@ fn what_is_printed_can_be_put_into_a_file_and_shows_no_secret() {
 }
 
 #[test]
+fn a_password_in_a_url_reaches_neither_an_error_nor_what_is_printed() {
+    let house = House { listen: "redis://:correct-horse@h".to_owned(), ..House::default() };
+    let text = print_config(&house).unwrap();
+    assert!(!text.contains("correct-horse") && text.contains("redis://:[redacted]@h"), "{text}");
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Hut {
+        collector: Option<url::Url>,
+    }
+    let environment = variables(&[("LANYARD_COLLECTOR", "https://u:correct-horse@h:99999")]);
+    let refused = load::<Hut>(&Sources::none().environment(environment)).unwrap_err().to_string();
+    assert!(
+        !refused.contains("correct-horse") && refused.contains("https://u:[redacted]@h:99999"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_secret_is_read_from_any_place_and_does_not_reach_an_error() {
     let house = from_environment(&[("LANYARD_PASSWORD", "12345")]).unwrap();
     assert_eq!(house.password.unwrap().expose_secret(), "12345");

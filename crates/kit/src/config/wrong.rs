@@ -4,6 +4,7 @@ use figment::error::Kind;
 use figment::value::Value;
 
 use super::nearest::nearest;
+use super::password::without_passwords;
 use super::source::{ENVIRONMENT_PREFIX, SEPARATOR};
 use crate::secret;
 
@@ -62,11 +63,12 @@ fn table(key: &str) -> String {
 /// What a type says of a text that it cannot be made from; the types of others say it without the text.
 fn refused(reason: &str, value: Option<&Value>) -> String {
     let Some(Value::String(_, text)) = value else { return reason.to_owned() };
+    let (text, reason) = (without_passwords(text), without_passwords(reason));
     let shown: String = text.chars().take(REPEATED_CHARS_MAX).flat_map(char::escape_debug).collect();
-    match reason {
+    match &*reason {
         "invalid socket address syntax" => format!("`{shown}` is no address: {ADDRESS}"),
         "invalid IP address syntax" => format!("`{shown}` is none: {IP_ADDRESS}"),
-        _ if reason.contains(text.as_str()) => reason.to_owned(),
+        _ if reason.contains(&*text) => reason.into_owned(),
         _ => format!("`{shown}`: {reason}"),
     }
 }

@@ -14,7 +14,7 @@ use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{
     ConfigSecret, ExposeSecret as _,
-    config::OutOfRange,
+    config::{OutOfRange, without_passwords},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
 };
 use lanyard_mapping::MappingConfig;
@@ -144,7 +144,7 @@ pub enum InvalidConfig {
     #[error("account: {0}")]
     Account(String),
     /// An external URL that webhooks cannot use.
-    #[error("external_url `{0}`: write https://host[:port], without path, query or user")]
+    #[error("external_url `{}`: write https://host[:port], without path, query or user", without_passwords(.0))]
     ExternalUrl(String),
     /// A store that is none.
     #[error("store: {0}")]

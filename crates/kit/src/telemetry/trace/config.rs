@@ -10,7 +10,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use url::{Host, Url};
 
-use crate::config::{COUNT_MAX, OutOfRange, in_range};
+use crate::config::{COUNT_MAX, OutOfRange, in_range, without_passwords};
 use crate::tls::{FileError, read_public_file, read_secret_file};
 use crate::{ConfigSecret, ExposeSecret as _};
 
@@ -80,7 +80,8 @@ impl Default for TracesConfig {
 pub enum InvalidTraces {
     /// Not the address of a collector.
     #[error(
-        "telemetry.traces.endpoint `{0}`: write http://host:port or https://host:port, without user, path or query"
+        "telemetry.traces.endpoint `{}`: write http://host:port or https://host:port, without user, path or query",
+        without_passwords(.0.as_str())
     )]
     Endpoint(Url),
     /// Nothing says whom to trust.
