@@ -134,7 +134,11 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Whether a file may be written that cannot be replaced or removed: it is mounted there, or lies in a folder of somebody else's.
 fn is_in_place(fault: &io::Error) -> bool {
-    matches!(fault.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy)
+    // A file that is mounted into a root that may not be written: the kernel asks about the folder first.
+    matches!(
+        fault.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// Says that whoever wrote a file lives, as long as it is open. Where the file system has no locks nobody is told.
@@ -192,6 +196,15 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "here");
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_can_be_neither_replaced_nor_removed_is_written_where_it_lies() {
+        // EACCES and EPERM in a folder of somebody else's, EBUSY of a mount, EROFS of one in a root that is read-only; ENOSPC is a fault.
+        for (number, is_in_place_there) in [(13, true), (1, true), (16, true), (30, true), (28, false)] {
+            let fault = io::Error::from_raw_os_error(number);
+            assert_eq!(is_in_place(&fault), is_in_place_there, "{fault}");
+        }
     }
 
     #[test]
