@@ -95,7 +95,7 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let guarded = Guarded::new(routes.into_axum_router(), Callers::of(&opened.identity.first().hub));
     let served = ServedCalls::new(guarded, Calls::served(methods::paths()));
     let served = Together::new(served, methods::TOGETHER);
-    let url = format!("https://{}", server.address());
+    let url = format!("https://{}", server.reached_at());
     ready.ready();
     let serving = tokio::spawn(server.run(served, life.stop()));
     let about = json!({

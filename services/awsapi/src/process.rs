@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{self, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
@@ -112,7 +112,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     let server = Server::bind(options).await?;
     let timeout = config.awsapi.request_timeout();
     let backend = RemoteServices::connect(&identity, &config.peers, timeout, clock)?;
-    let ca = config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE));
+    let ca = path::absolute(config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)))?;
     let door = AwsDoor::new(Parts {
         backend: backend.clone(),
         config: config.awsapi.clone(),
@@ -123,7 +123,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
         readiness: life.readiness().clone(),
     });
     let about = json!({
-        "aws": format!("https://{}", server.address()),
+        "aws": format!("https://{}", server.reached_at()),
         "metrics": life.metrics_url(),
         "ca": ca,
         "hub_id": hub_id,

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{self, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -179,13 +179,13 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
         metrics: life.metrics().cloned(),
     });
     let routes = door::routes(&gateway, life.readiness().clone()).await?;
-    let url = |server: &Server| format!("https://{}", server.address());
+    let url = |server: &Server| format!("https://{}", server.reached_at());
     let gateway_url = config.external_url.clone().unwrap_or_else(|| url(&http));
     let about = json!({
         "gateway": gateway_url.trim_end_matches('/'),
         "grpc": url(&grpc),
         "metrics": life.metrics_url().map(|url| json!({ "gateway": url })),
-        "ca": config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)),
+        "ca": path::absolute(config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)))?,
         "account": config.account,
         "region": config.region,
         "hub_id": hub,

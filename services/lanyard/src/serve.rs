@@ -10,7 +10,7 @@ mod ready;
 mod suite;
 
 use std::{
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
@@ -128,6 +128,8 @@ pub fn run(args: &Args) -> ExitCode {
 async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("hub");
+    // The ready-file says where things are, to whoever reads it, from whatever folder.
+    config.data_dir = path::absolute(&config.data_dir)?;
     let taken = hub::take(&config.data_dir)?;
     // Not before, for then the files were of another hub that runs on this folder.
     let mut ready_files = ready::files(&config)?;
@@ -144,8 +146,15 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     certificate.follow_until(life.stop());
     let listeners = listeners::bind(&config, &certificate).await?;
     config.authn.own_sts_hosts.extend(listeners::sts_hosts(&config, listeners.aws.address().port()));
-    let gateway_url =
-        config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
+    let (bound, reached_at) = (listeners.gateway.address(), listeners.gateway.reached_at());
+    let gateway_url = listeners::gateway_url(&config, bound, reached_at);
+    if bound.ip().is_unspecified() && config.external_url.is_none() {
+        tracing::warn!(
+            gateway = %gateway_url,
+            "it listens at every address, and nobody has said under which URL it is known: webhook files and issuers name this one; if \
+             API servers reach it by another, start it with --external-url"
+        );
+    }
     let parts = suite::Parts { aws, chains: certificate.chains(), external_url: &gateway_url };
     let suite = Arc::new(suite::Suite::start(&opened, &config, parts).await?);
     let api_servers = ApiServers::default();
@@ -171,8 +180,8 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     let grpc = door::routes(&gateway, life.readiness().clone()).await?;
     let about = Ready {
         gateway: gateway_url.trim_end_matches('/').to_owned(),
-        grpc: format!("https://{}", listeners.grpc.address()),
-        aws: Some(format!("https://{}", listeners.aws.address())),
+        grpc: format!("https://{}", listeners.grpc.reached_at()),
+        aws: Some(format!("https://{}", listeners.aws.reached_at())),
         metrics: life.metrics_url().map(|url| ("serve".to_owned(), url.to_owned())).into_iter().collect(),
         ca: ca_path,
         credentials: opened.credentials_file.clone(),

@@ -122,7 +122,7 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let hub = identity.first().hub.clone();
     identity.follow_until(life.stop());
     let server = Server::bind(Options::at(config.listen).with_live_tls(identity.server())).await?;
-    let url = format!("https://{}", server.address());
+    let url = format!("https://{}", server.reached_at());
     let readiness = life.readiness().clone();
     let api_servers = ApiServers::default();
     let reviews = Served::new(Arc::new(api_servers.clone()), Door::between_services());

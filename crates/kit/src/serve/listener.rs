@@ -1,7 +1,7 @@
 //! Accepting connections, and stopping.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,13 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where programs of this machine reach it: its address, or loopback of the same family where it listens at every address, for no
+    /// certificate holds `0.0.0.0` or `[::]`.
+    #[must_use]
+    pub fn reached_at(&self) -> SocketAddr {
+        reached_at(self.address)
     }
 
     /// Serves until `stop`, then takes no new connections or requests, lets the open ones finish up to the drain
@@ -137,6 +144,15 @@ impl Server {
 }
 
 /// Bounds how far answers go; the connections that are accepted have it from the listener.
+fn reached_at(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 fn bound_hops(listener: &TcpListener, address: SocketAddr, hops_max: u32) -> std::io::Result<()> {
     // Of an address of IPv6 too: `::` is asked by IPv4 as well, whose packets have a bound of their own.
     listener.set_ttl(hops_max)?;
@@ -316,9 +332,19 @@ impl Ages {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
+
+    #[test]
+    fn who_listens_at_every_address_is_reached_at_loopback() {
+        for (address, expected) in [
+            ("0.0.0.0:8443", "127.0.0.1:8443"),
+            ("[::]:8443", "[::1]:8443"),
+            ("10.0.0.7:8443", "10.0.0.7:8443"),
+            ("127.0.0.1:8443", "127.0.0.1:8443"),
+        ] {
+            assert_eq!(reached_at(address.parse().unwrap()).to_string(), expected);
+        }
+    }
 
     #[tokio::test]
     async fn accepted_connections_have_the_bound_of_hops_by_ipv4_and_by_ipv6() {

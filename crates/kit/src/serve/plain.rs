@@ -82,6 +82,12 @@ impl PlainServer {
         self.0.address()
     }
 
+    /// Where programs of this machine reach it, as [`Server::reached_at`].
+    #[must_use]
+    pub fn reached_at(&self) -> SocketAddr {
+        self.0.reached_at()
+    }
+
     /// Serves until `stop`, as [`Server::run`].
     // Boxed, so that it is made here, and not anew in each crate that calls it.
     pub fn run(self, service: Answerer, stop: CancellationToken) -> BoxFuture<'static, ()> {

@@ -51,7 +51,7 @@ impl MetricsListener {
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        format!("http://{}", self.server.reached_at())
     }
 
     /// Answers until `stop`, which comes after the work has ended: that a process is on its way out shows here.

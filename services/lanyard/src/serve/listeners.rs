@@ -1,6 +1,9 @@
 //! The listeners of `serve`: Kubernetes' HTTP, gRPC, and the AWS wire.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use lanyard_iam::StsHost;
 use lanyard_kit::{
@@ -54,6 +57,20 @@ pub fn sts_hosts(config: &ServeConfig, aws_port: u16) -> Vec<String> {
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// The URL of Kubernetes' HTTP: the one by which the hub is known; else where it listens. Where that is every address, the first name of
+/// its own that its certificate holds, or loopback.
+pub fn gateway_url(config: &ServeConfig, bound: SocketAddr, reached_at: SocketAddr) -> String {
+    if let Some(url) = &config.external_url {
+        return url.clone();
+    }
+    let named = config.tls_san.iter().find(|name| bound.ip().is_unspecified() && !name.contains('*'));
+    match named.map(|name| (name, name.parse())) {
+        Some((_, Ok(ip))) => format!("https://{}", SocketAddr::new(ip, bound.port())),
+        Some((name, Err(_))) => format!("https://{name}:{}", bound.port()),
+        None => format!("https://{reached_at}"),
+    }
+}
+
 /// Binds all. API servers may show a spoke's certificate; nobody has to show one.
 ///
 /// # Errors
@@ -97,5 +114,27 @@ mod tests {
             ServeConfig { external_url: Some("https://hub.example/".to_owned()), ..ServeConfig::default() };
         let hosts = ["127.0.0.1", "[::1]", "hub.example", "localhost"];
         assert_eq!(sts_hosts(&known, 443), hosts, "clients leave the default port out");
+    }
+
+    #[test]
+    fn who_listens_at_every_address_is_told_by_a_name_that_a_certificate_holds() {
+        let san = |names: &[&str]| ServeConfig {
+            tls_san: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..ServeConfig::default()
+        };
+        let known = ServeConfig { external_url: Some("https://hub.example".to_owned()), ..san(&["hub.lan"]) };
+        let (v4, v6) = (("0.0.0.0:8443", "127.0.0.1:8443"), ("[::]:8443", "[::1]:8443"));
+        for (config, (bound, reached_at), expected) in [
+            (&san(&[]), v4, "https://127.0.0.1:8443"),
+            (&san(&[]), v6, "https://[::1]:8443"),
+            (&san(&["*.lab.example", "hub.lan"]), v4, "https://hub.lan:8443"),
+            (&san(&["10.0.0.7"]), v4, "https://10.0.0.7:8443"),
+            (&san(&["fd00::7"]), v6, "https://[fd00::7]:8443"),
+            (&san(&["hub.lan"]), ("10.0.0.7:8443", "10.0.0.7:8443"), "https://10.0.0.7:8443"),
+            (&known, v4, "https://hub.example"),
+        ] {
+            let url = gateway_url(config, bound.parse().unwrap(), reached_at.parse().unwrap());
+            assert_eq!(url, expected, "{bound} {:?}", config.tls_san);
+        }
     }
 }
