@@ -240,7 +240,7 @@ impl Store {
             )));
         }
         if changes.iter().any(|change| is_rotation(change.kind, &change.key)) {
-            self.reload_keys().await?;
+            self.renew_keys().await?;
         }
         self.learn_keys(changes.iter().filter_map(|change| change.sealed.as_ref())).await?;
         // Before the followers: none gets the same lines again.

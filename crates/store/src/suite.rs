@@ -147,6 +147,8 @@ store_suite! {
         an_envelope_key_can_be_replaced,
         immunity_61_a_service_has_its_own_purposes_keys_and_no_others,
         a_services_envelope_key_is_replaced_and_the_old_one_opens_nothing,
+        a_service_whose_envelope_key_is_replaced_hears_of_all_that_comes_after,
+        a_service_is_given_a_version_that_its_giver_has_not_heard_of,
         a_rotated_key_is_sealed_for_those_who_may_have_it_or_not_made,
         first_starts_at_once_make_one_set_of_keys;
     feed:

@@ -10,7 +10,10 @@ use metrics::SharedString;
 use papaya::HashMap;
 use time::OffsetDateTime;
 
-use crate::{error::StoreError, keyring::Purpose};
+use crate::{
+    error::StoreError,
+    keyring::{KeyringError, Purpose},
+};
 
 /// One more sealed value that did not open.
 pub(crate) fn unopened(purpose: Purpose) {
@@ -22,6 +25,14 @@ pub(crate) fn unopened(purpose: Purpose) {
 pub(crate) fn regressed(error: &StoreError) {
     metrics::counter!(names::STORE_REGRESSIONS_TOTAL).increment(1);
     tracing::error!(error = %error, "the store went back in time");
+}
+
+/// Whether the store has keys for this process that it cannot open, and what it says of that.
+pub(crate) fn keys_lacking(lacking: Option<&KeyringError>) {
+    metrics::gauge!(names::STORE_KEYS_LACKING).set(if lacking.is_some() { 1.0 } else { 0.0 });
+    if let Some(error) = lacking {
+        tracing::error!(%error, "the store has newer keys than this process can open: start it anew, until then it goes on without them");
+    }
 }
 
 /// So many revisions are in the store and not yet applied here.

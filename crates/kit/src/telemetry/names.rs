@@ -166,6 +166,7 @@ metrics! {
     STORE_CONNECTIONS_MAX = Gauge "lanyard_store_connections_max", "Most connections that the pool may have.";
     /// Labels: [`PURPOSE`].
     STORE_UNOPENED_TOTAL = Counter "lanyard_store_unopened_total" [PURPOSE], "Sealed values that did not open: moved, altered, or of another purpose.";
+    STORE_KEYS_LACKING = Gauge "lanyard_store_keys_lacking", "1 while the store has newer keys of this process's purposes than it can open: start it anew.";
     STORE_REGRESSIONS_TOTAL = Counter "lanyard_store_regressions_total", "Reads of a lower revision than one seen before: an old dump, or a standby that lags.";
     STORE_PUSHES_THROTTLED_TOTAL = Counter "lanyard_store_pushes_throttled_total", "Pushes of spokes that were not taken, because their cluster pushes too often, or too much.";
     SNAPSHOT_COMPILE_SECONDS = Histogram "lanyard_snapshot_compile_seconds", "Time to compile the snapshot of one scope.";

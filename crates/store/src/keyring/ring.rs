@@ -399,7 +399,9 @@ impl Keyring {
     }
 
     /// Takes the keys that lie in the database in place of those it had. Answers those that lie under an earlier envelope
-    /// key alone, sealed anew.
+    /// key alone, sealed anew. What it has already it keeps for as long as the database has that version, under whatever envelope
+    /// key: a service that was given another one goes on with it until it ends. Where it lacks some all the same, that is the error,
+    /// and what there is counts.
     pub(crate) fn take_keys(
         &self,
         stored: &[StoredKey],
@@ -419,23 +421,33 @@ impl Keyring {
             }
             keys.entry(one.purpose).or_default().insert(one.version, key);
         }
-        let lacking = stored
-            .iter()
-            .filter(own)
-            .find(|one| !keys.get(&one.purpose).is_some_and(|v| v.contains_key(&one.version)));
-        if let Some(lacking) = lacking {
-            let (holder, purpose) = (self.inner.holder, lacking.purpose);
-            if holder != Holder::Suite {
-                return Err(KeyringError::NotEntrusted { holder, purpose, given: first });
+        let before = self.inner.keys.load_full();
+        let mut lacking = None;
+        for one in stored.iter().filter(own) {
+            if keys.get(&one.purpose).is_some_and(|versions| versions.contains_key(&one.version)) {
+                continue;
             }
-            return Err(KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given: first });
+            match before.of.get(&one.purpose).and_then(|versions| versions.get(&one.version)) {
+                Some(held) => {
+                    keys.entry(one.purpose).or_default().insert(one.version, held.clone());
+                }
+                None => lacking = lacking.or(Some(one)),
+            }
         }
         let taken = Arc::new(Keys::at(keys, now));
         // What is made of keys is made anew where they are other keys, and not because somebody had them fetched.
         if *self.inner.keys.swap(Arc::clone(&taken)) != *taken {
             self.inner.generation.fetch_add(1, Ordering::Release);
         }
-        Ok(anew)
+        lacking.map_or(Ok(anew), |lacking| Err(self.lacks(lacking, first)))
+    }
+
+    /// That a version lies in the database under envelope keys that are not here.
+    fn lacks(&self, lacking: &StoredKey, given: String) -> KeyringError {
+        match self.inner.holder {
+            Holder::Suite => KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given },
+            holder => KeyringError::NotEntrusted { holder, purpose: lacking.purpose, given },
+        }
     }
 
     fn seal_key(&self, purpose: Purpose, version: u32, key: &Held) -> Result<StoredKey, KeyringError> {

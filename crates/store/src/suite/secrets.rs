@@ -506,6 +506,44 @@ pub(super) async fn a_services_envelope_key_is_replaced_and_the_old_one_opens_no
     }
 }
 
+/// Its certificates are renewed as it runs, so that nobody starts it anew for that.
+pub(super) async fn a_service_whose_envelope_key_is_replaced_hears_of_all_that_comes_after(bench: Bench) {
+    let store = bench.open().await;
+    let [first, second] = [EnvelopeKey::random().unwrap(), EnvelopeKey::random().unwrap()];
+    let open = async |envelope: &EnvelopeKey| {
+        let mut options = bench.options();
+        options.keyring = Keyring::of(Holder::Mapping, envelope.clone(), Vec::new());
+        Store::open(&options).await.unwrap()
+    };
+    store.entrust(&by("test"), Holder::Mapping, &first).await.unwrap();
+    let running = open(&first).await;
+    store.entrust(&by("test"), Holder::Mapping, &second).await.unwrap();
+    running.catch_up().await.unwrap();
+    running.ask_for_keys().await;
+    assert_eq!(versions_of(&running, Purpose::Proof), [1], "it goes on with what it had");
+    store
+        .rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, std::slice::from_ref(&second))
+        .await
+        .unwrap();
+    put(&store, &setting("a", "1")).await.unwrap();
+    running.catch_up().await.unwrap();
+    let hub = running.revisions().into_iter().find(|(scope, _)| *scope == Scope::Hub);
+    assert_eq!(hub.unwrap().1, store.revision(Scope::Hub).await.unwrap(), "nothing waits for a key");
+    assert_eq!(versions_of(&running, Purpose::Proof), [1]);
+    put(&running, &setting("b", "2")).await.unwrap();
+    assert_eq!(versions_of(&open(&second).await, Purpose::Proof), [2, 1]);
+}
+
+pub(super) async fn a_service_is_given_a_version_that_its_giver_has_not_heard_of(bench: Bench) {
+    let (store, giver) = (bench.open().await, bench.open().await);
+    store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &[]).await.unwrap();
+    let envelope = EnvelopeKey::random().unwrap();
+    giver.entrust(&by("test"), Holder::Authz, &envelope).await.unwrap();
+    let mut options = bench.options();
+    options.keyring = Keyring::of(Holder::Authz, envelope, Vec::new());
+    assert_eq!(versions_of(&Store::open(&options).await.unwrap(), Purpose::Proof), [2, 1]);
+}
+
 pub(super) async fn a_rotated_key_is_sealed_for_those_who_may_have_it_or_not_made(bench: Bench) {
     let store = bench.open().await;
     let envelopes: Vec<_> = Holder::SERVICES.iter().map(|_| EnvelopeKey::random().unwrap()).collect();

@@ -15,6 +15,7 @@ use crate::{
     sql::{Access, Connection, Database, Value, moment},
     store::Store,
     tables::settings::Setting,
+    telemetry,
     transaction::Transaction,
 };
 
@@ -166,8 +167,14 @@ impl Store {
         holder: Holder,
         envelope: &EnvelopeKey,
     ) -> Result<(), StoreError> {
-        let keys = self.keyring().keys_for(holder, envelope)?;
         let mut transaction = self.begin("entrust_purpose_keys", mutation, &[Scope::Hub]).await?;
+        let keys = {
+            let _turn = self.keys_turn().lock().await;
+            // Now that nobody makes another version: the service has to have all of them.
+            let stored = stored_keys(transaction.connection()).await?;
+            self.keyring().take_keys(&stored, self.clock().now())?;
+            self.keyring().keys_for(holder, envelope)?
+        };
         let name = format!("{HOLDER_SETTING}{holder}");
         let before: Option<Setting> = transaction.get(Scope::Hub, &name).await?;
         let own = self.keyring().envelope_id()?;
@@ -279,6 +286,22 @@ impl Store {
     pub(crate) async fn reload_keys(&self) -> Result<(), StoreError> {
         let _turn = self.keys_turn().lock().await;
         self.reload_keys_in_turn().await
+    }
+
+    /// The same for whoever has more to do than that: where this process lacks a key that the store has, it goes on with those that it
+    /// holds. A revocation must reach it all the same.
+    pub(crate) async fn renew_keys(&self) -> Result<(), StoreError> {
+        match self.reload_keys().await {
+            Err(StoreError::Keyring(error)) => {
+                telemetry::keys_lacking(Some(&error));
+                Ok(())
+            }
+            Ok(()) => {
+                telemetry::keys_lacking(None);
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     async fn reload_keys_in_turn(&self) -> Result<(), StoreError> {

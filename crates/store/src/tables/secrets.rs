@@ -139,6 +139,6 @@ impl Store {
         {
             return Ok(());
         }
-        self.reload_keys().await
+        self.renew_keys().await
     }
 }
