@@ -21,10 +21,18 @@ pub struct Quota {
     pub burst: u32,
 }
 
+/// As good as never, and within what clocks can say, however many calls have to wait for it.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
 impl Quota {
     /// The time that one call uses up.
     fn interval(self) -> Duration {
-        Duration::from_secs(1) / self.per_second.max(1)
+        Duration::from_secs(1).checked_div(self.per_second).unwrap_or(NEVER)
+    }
+
+    /// Whether nothing at all gets through.
+    fn is_none(self) -> bool {
+        self.per_second == 0 && self.burst == 0
     }
 }
 
@@ -100,6 +108,9 @@ impl<K: Hash + Eq> Buckets<K> {
 
     /// From when one call more counts, of a key that has used up its calls until then.
     fn has_call(&self, until: Instant, now: Instant) -> Result<Instant, Duration> {
+        if self.quota.is_none() {
+            return Err(NEVER);
+        }
         let from = until.max(now);
         let room = self.quota.interval() * self.quota.burst.saturating_sub(1);
         match (from - now).checked_sub(room) {
@@ -138,6 +149,20 @@ mod tests {
         assert_eq!(buckets.take("a", start + STEP), Ok(()));
         assert_eq!(buckets.take("a", start + STEP), Err(STEP));
         assert_eq!(buckets.take("b", start), Ok(()), "another key has a bucket of its own");
+    }
+
+    #[test]
+    fn a_rate_of_nothing_has_its_burst_and_then_nothing_more() {
+        for (burst, expected) in [(0, 0), (1, 1), (5, 5)] {
+            let (buckets, start) = (Buckets::new(Quota { per_second: 0, burst }, 8), Instant::now());
+            let day = Duration::from_hours(24);
+            let taken = (0..100).filter(|days| buckets.take("a", start + day * *days).is_ok()).count();
+            assert_eq!(taken, expected, "{burst}");
+            assert!(buckets.has_room(&"a", start).is_err());
+        }
+        let most = Buckets::new(Quota { per_second: 0, burst: u32::MAX }, 8);
+        most.charge("a", u64::MAX, Instant::now());
+        assert!(most.take("a", Instant::now()).is_err() && most.take("b", Instant::now()).is_ok());
     }
 
     #[test]
