@@ -132,6 +132,11 @@ impl Regions {
         self.seconds.record(place, took);
         self.open.set(place, if breaker_open { 1.0 } else { 0.0 });
     }
+
+    /// The breaker of the STS that was asked there lets calls through again.
+    pub(crate) fn closed(&self, place: Place) {
+        self.open.set(place, 0.0);
+    }
 }
 
 #[cfg(test)]

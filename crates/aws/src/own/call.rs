@@ -277,7 +277,7 @@ impl AwsClient {
                 tracing::warn!(host, action, %fault, "AWS has not answered the hub");
                 // Roles are callers of their own. Else there is one, the hub: each of its calls that fails counts as another.
                 let caller = call.role.clone().unwrap_or_else(|| format!("{started:?}"));
-                breaker.faulted(host, &caller, now);
+                breaker.faulted(host, &caller, now, || {});
             }
             Some(_) => {}
         }

@@ -1,5 +1,6 @@
 //! The client: limits, breaker, tries.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -7,7 +8,7 @@ use lanyard_iam::AccessKeyId;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, HttpFault, Options, Request};
 use lanyard_kit::limits::Buckets;
-use lanyard_kit::telemetry::{Label as _, trace::span};
+use lanyard_kit::telemetry::{Label as _, Place, trace::span};
 
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
@@ -18,6 +19,8 @@ use crate::patience::{GaveUp, Patience, Tried};
 
 /// The longest answer that is read: a caller's identity has under 1 KiB.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The parameter of a presigned URL that bears a session token.
+const SECURITY_TOKEN_PARAMETER: &str = "X-Amz-Security-Token=";
 /// Access keys at spokes that are remembered, each in about 150 bytes.
 const KEYS_MAX: usize = 65_536;
 /// Spokes and regions that are remembered.
@@ -35,7 +38,7 @@ pub struct StsClient {
     breaker: Breaker,
     patience: Patience,
     meter: Meter,
-    by_region: Regions,
+    by_region: Arc<Regions>,
 }
 
 /// Whether STS has verified the key lately. The two share no bucket: who makes up keys uses up the share of unproven
@@ -80,7 +83,7 @@ impl StsClient {
                 backoff: Duration::from_millis(options.backoff_milliseconds),
             },
             meter: Meter::default(),
-            by_region: Regions::default(),
+            by_region: Arc::default(),
             options,
         })
     }
@@ -100,7 +103,7 @@ impl StsClient {
             Some(fault) => Err(fault),
             None => self.ask_in_time(&call).await,
         };
-        self.learn(&call, key, principal.as_deref(), &result);
+        self.learn(&call, (key, place), principal.as_deref(), &result);
         let outcome = match &result {
             Ok(StsAnswer::Verified(_)) => Outcome::Answered,
             Ok(StsAnswer::Refused(_)) => Outcome::Refused,
@@ -175,7 +178,7 @@ impl StsClient {
     fn learn(
         &self,
         call: &GetCallerIdentity<'_>,
-        key: KeyAtSpoke,
+        (key, place): (KeyAtSpoke, Place),
         principal: Option<&str>,
         result: &Result<StsAnswer, StsFault>,
     ) {
@@ -188,7 +191,9 @@ impl StsClient {
                         let principal = format!("{}/{}", identity.account, identity.principal_id);
                         self.proven.insert(key, principal, now);
                     }
-                    StsAnswer::Refused(StsRefusal { reason: StsRefusalReason::InvalidKey, .. }) => {
+                    StsAnswer::Refused(StsRefusal { reason: StsRefusalReason::InvalidKey, .. })
+                        if is_about_the_key(call) =>
+                    {
                         self.proven.remove(&key);
                     }
                     StsAnswer::Refused(_) => {}
@@ -200,7 +205,8 @@ impl StsClient {
             Err(fault) => {
                 tracing::warn!(host = call.host, %fault, "STS has not answered");
                 if let (true, Some(principal)) = (is_known(call), principal) {
-                    self.breaker.faulted(call.host, principal, now);
+                    let by_region = Arc::clone(&self.by_region);
+                    self.breaker.faulted(call.host, principal, now, move || by_region.closed(place));
                 }
             }
         }
@@ -210,6 +216,12 @@ impl StsClient {
 /// Whether the endpoint is one that exists by configuration or by AWS's own list, rather than by a caller's word.
 fn is_known(call: &GetCallerIdentity<'_>) -> bool {
     call.self_hosted || call.partition.has_known_region(call.region)
+}
+
+/// Whether the answer that a key does not exist is about the key. STS says the same where a session token is not the key's own, or is
+/// missing, before it looks at the signature: anybody who knows a key's id can bring that about.
+fn is_about_the_key(call: &GetCallerIdentity<'_>) -> bool {
+    !call.access_key_id.is_session() && !call.url.expose_secret().contains(SECURITY_TOKEN_PARAMETER)
 }
 
 fn request(call: &GetCallerIdentity<'_>) -> Result<Request, StsFault> {

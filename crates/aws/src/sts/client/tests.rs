@@ -279,6 +279,35 @@ async fn immunity_28_made_up_keys_use_up_the_share_of_unproven_ones_alone() {
     );
 }
 
+/// Its id is no secret: it stands in logs, and in the extra values of certificate requests and reviews.
+#[tokio::test]
+async fn immunity_28_who_knows_a_keys_id_takes_nothing_of_its_share_away() {
+    let slow = Quota { per_second: 1, burst: 5 };
+    let (stand_in, client) = start(StsOptions { spoke: slow, ..options() }).await;
+    for (person, forged) in [
+        (user("ana"), credentials("AKIAXXXXXXXXXXXXXANA", Some("x"))),
+        (session("bo", "ASIAEXAMPLE123456789"), credentials("ASIAEXAMPLE123456789", None)),
+    ] {
+        know(&stand_in, &person);
+        assert_eq!(person.credentials.access_key_id, forged.access_key_id);
+        let honest = signed(&person.credentials, HOST, REGION, "dev").at(&person.arn);
+        client.get_caller_identity(honest.call()).await.unwrap();
+        let forged = signed(&forged, HOST, REGION, "dev").at(&person.arn);
+        assert_eq!(
+            reason(client.get_caller_identity(forged.call()).await),
+            StsRefusalReason::InvalidKey,
+            "STS says so before it looks at the signature"
+        );
+        for number in 0..10 {
+            let made_up = credentials(&format!("AKIAMADEUP{number:010}"), None);
+            let made_up = signed(&made_up, HOST, REGION, "dev").at(&person.arn);
+            let _ = client.get_caller_identity(made_up.call()).await;
+        }
+        let again = client.get_caller_identity(honest.call()).await;
+        assert!(matches!(again, Ok(StsAnswer::Verified(_))), "{again:?}");
+    }
+}
+
 #[tokio::test]
 async fn immunity_28_one_key_is_held_back_at_its_own_spoke_and_unknown_regions_share_one_limit() {
     let slow = Quota { per_second: 1, burst: 3 };
