@@ -12,9 +12,13 @@
 //! So is a part that is misspelt, or stands where none is read: nobody means that. And so is a ConfigMap without data, unless a
 //! server has written it (it leaves `data` out where that is empty), for a file that was cut looks the same.
 //!
+//! And so is a line with which more is made of the document than may be held, for an alias makes much of little. Of a version that
+//! was accepted when there was no such bound, that line and those behind it are left out: a hub that reads it has to start.
+//!
 //! The form may be any that holds the data: the ConfigMap as `kubectl get -o yaml|json` prints it, a list with it inside,
 //! its `data` alone; each part as text (as Kubernetes keeps it) or as a native list.
 
+mod budget;
 mod document;
 mod lines;
 mod merge;
@@ -40,6 +44,11 @@ pub const LINES_MAX: usize = 5_000;
 
 /// Most groups of one line.
 pub const GROUPS_MAX: usize = 100;
+
+/// Most that the lines of one document may take, in bytes of memory: each process of mapping and authz holds them. A ConfigMap that is
+/// full, with each group on a line of its own, takes about six MiB, and one that repeats lists of groups by an alias could take
+/// thousands.
+pub const MAP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most findings that are kept; beyond them only their number.
 pub const FINDINGS_MAX: usize = 200;
@@ -179,7 +188,7 @@ pub struct DeadLine {
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// What it maps; empty where a finding is fatal.
+    /// What it maps; empty where a finding is fatal, but for a version that was accepted once ([`AwsAuth::of_accepted`]).
     pub auth: AwsAuth,
     /// What is wrong with it, in the order of its lines.
     pub findings: Vec<AwsAuthFinding>,
@@ -203,10 +212,11 @@ impl AwsAuth {
     }
 
     /// What a version maps that was accepted when it came: also where it would be refused by now, for a rule that came later
-    /// must not cut off whom it maps.
+    /// must not cut off whom it maps. A fatal finding says why it would be. Lines beyond [`MAP_BYTES_MAX`] alone are left out.
     #[must_use]
-    pub fn of_accepted(content: &str) -> Self {
-        Self::read(content).0
+    pub fn of_accepted(content: &str) -> Checked {
+        let (auth, findings) = Self::read(content);
+        Checked { auth, findings }
     }
 
     fn read(content: &str) -> (Self, Vec<AwsAuthFinding>) {
@@ -217,8 +227,9 @@ impl AwsAuth {
                 format!("the document has {} bytes, a ConfigMap holds {CONTENT_BYTES_MAX}", content.len());
             findings.fatal(None, "", message);
         } else if let Some(parts) = document::parts(content, &mut findings) {
+            let mut budget = budget::Budget::whole();
             for (part, node) in parts {
-                lines::read(part, &node, content, &mut auth, &mut findings);
+                lines::read(part, &node, content, &mut auth, &mut budget, &mut findings);
             }
         }
         (auth, findings.finish())

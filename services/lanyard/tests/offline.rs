@@ -198,8 +198,15 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
     let nameless = good.replace("    username: ana\n", "");
     let cut = "kind: ConfigMap\nmetadata: {name: aws-auth}\n";
     let emptied = "kind: ConfigMap\nmetadata: {name: aws-auth, uid: c5b2}\n";
+    // Its aliases make of a hundred kilobytes more than may be held.
+    let swollen = format!(
+        "mapRoles:\n- &line\n  rolearn: arn:aws:iam::111122223333:role/dev\n  username: dev\n  groups: [{}]\n{}",
+        vec!["g".repeat(1000); 100].join(", "),
+        "- *line\n".repeat(60),
+    );
     for (text, code, strict) in [
         (good, YES, YES),
+        (swollen.as_str(), NO, NO),
         (minor.as_str(), YES, NO),
         (nameless.as_str(), YES, NO),
         (emptied, YES, NO),
@@ -218,6 +225,11 @@ fn aws_auth_is_checked_as_a_hub_would_read_it() {
         (nameless.as_str(), "kept, but: line 2,", "accepted: see what is said above"),
         (emptied, "kept, but: line 1,", "it maps nobody: nobody would get in by it"),
         ("data: {}", "nothing is wrong", "it maps nobody: nobody would get in by it"),
+        (
+            swollen.as_str(),
+            "count each time, or make access entries of some",
+            "rejected: the last good version would stay in force",
+        ),
         (cut, "fatal: line 1,", "rejected: the last good version would stay in force"),
     ] {
         let said = home.run(&["aws-auth", "check", "-"], text, &[]).out;

@@ -181,7 +181,7 @@ pub(crate) async fn sync_shadow(tx: &mut Transaction, cluster: &Cluster) -> Resu
 pub(crate) async fn in_force(tx: &mut Transaction, cluster: &Cluster) -> Result<AwsAuth, StoreError> {
     let versions: Vec<AwsAuthVersion> = tx.list(Scope::Cluster(cluster.uid)).await?;
     let newest = versions.iter().rev().find(|version| version.status == AwsAuthStatus::Accepted);
-    Ok(newest.map(|version| AwsAuth::of_accepted(&version.content)).unwrap_or_default())
+    Ok(newest.map(|version| AwsAuth::of_accepted(&version.content).auth).unwrap_or_default())
 }
 
 /// Whether a line's principal could be let in by it. Nodes do not count: which machines there are the guard does not ask,

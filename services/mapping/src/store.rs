@@ -9,7 +9,7 @@ use std::{
 use lanyard_api::{
     Basis, ClusterUid, Fault, Revision, Scope,
     authn::accounts::{Account, IamRole, User},
-    aws_auth::AwsAuth,
+    aws_auth::{AwsAuth, Checked},
     mapping::{
         AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, Cluster, ClusterDirectory,
         IdentityProviderConfig, Node, PolicyAssociation, SpokeCredential, SpokeKubeconfig,
@@ -271,11 +271,22 @@ impl ClusterRows {
             _ => false,
         };
         if !unchanged {
-            self.in_force = newest.map(|version| {
-                Arc::new(InForce::compile(version.version, AwsAuth::of_accepted(&version.content)))
-            });
+            self.in_force = newest.map(|version| Arc::new(in_force(version)));
         }
     }
+}
+
+/// A version that was accepted, whatever is asked of versions by now. Where it would be refused, this says so: the findings that are
+/// stored with it are of when it came.
+fn in_force(version: &AwsAuthVersion) -> InForce {
+    let Checked { auth, findings } = AwsAuth::of_accepted(&version.content);
+    if let Some(fault) = findings.iter().find(|finding| finding.is_fatal()) {
+        tracing::warn!(
+            cluster.uid = %version.cluster, version = version.version, line = fault.line, path = %fault.path,
+            fault = %fault.message, "the aws-auth in force would be rejected by now"
+        );
+    }
+    InForce::compile(version.version, auth)
 }
 
 impl Model for ClusterModel {

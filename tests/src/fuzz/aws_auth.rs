@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
 use lanyard_api::aws_auth::{
-    AwsAuth, AwsAuthPart, FINDINGS_MAX, GROUPS_MAX, LINES_MAX, RESERVED_USERNAME_PREFIXES,
+    AwsAuth, AwsAuthLine, AwsAuthPart, FINDINGS_MAX, GROUPS_MAX, LINES_MAX, MAP_BYTES_MAX,
+    RESERVED_USERNAME_PREFIXES,
 };
 use lanyard_api::mapping::AwsAuthFinding;
 use lanyard_api::template::Template;
@@ -39,6 +40,9 @@ fn maps_as_it_may(auth: &AwsAuth, places: u64) {
     for part in AwsAuthPart::ALL {
         assert!(auth.lines.iter().filter(|line| line.part == part).count() <= LINES_MAX);
     }
+    let names = auth.lines.iter().flat_map(AwsAuthLine::templates);
+    let bytes: usize = names.map(|name| name.as_str().len()).sum();
+    assert!(bytes <= MAP_BYTES_MAX / 2, "names of {bytes} bytes, each of which is held twice");
     for line in &auth.lines {
         assert!((1..=places).contains(&line.line.into()), "line {} of {places}", line.line);
         assert!(seen.insert((line.part, line.key())), "`{}` twice in {}", line.arn, line.part);

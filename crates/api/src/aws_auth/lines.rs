@@ -2,11 +2,14 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, PrincipalArn, PrincipalKind};
+use lanyard_iam::{
+    AccountId, CanonicalArn, FoldedArn, PrincipalArn, PrincipalArnError, PrincipalKind, arn::ARN_BYTES_MAX,
+};
 
 use super::{
     AwsAuth, AwsAuthAccount, AwsAuthLine, AwsAuthPart, DeadLine, Findings, GROUPS_MAX, LINES_MAX,
-    NODE_USERNAME_PREFIX, NODES_GROUP, RESERVED_USERNAME_PREFIXES,
+    MAP_BYTES_MAX, NODE_USERNAME_PREFIX, NODES_GROUP, RESERVED_USERNAME_PREFIXES,
+    budget::{self, Budget},
     merge::{self, Member},
     shown,
     tree::{self, Node, Places, Position, Value},
@@ -19,6 +22,7 @@ pub(super) fn read(
     node: &Rc<Node>,
     content: &str,
     auth: &mut AwsAuth,
+    budget: &mut Budget,
     findings: &mut Findings,
 ) {
     let Some((list, places)) = list_of(part, node, content, findings) else { return };
@@ -28,7 +32,7 @@ pub(super) fn read(
         findings.fatal(Some(node.at), part.as_str(), message);
         return;
     }
-    let mut reader = Reader { part, places: &places, auth, findings, seen: HashMap::new() };
+    let mut reader = Reader { part, places: &places, auth, budget, findings, seen: HashMap::new() };
     for (index, item) in items.iter().enumerate() {
         match part {
             AwsAuthPart::MapAccounts => reader.account(index, item),
@@ -71,12 +75,16 @@ fn list_of(
     None
 }
 
+/// The place of a line that is not in the list, for it is beyond the budget.
+const BEYOND: usize = usize::MAX;
+
 struct Reader<'a> {
     part: AwsAuthPart,
     places: &'a Places,
     auth: &'a mut AwsAuth,
+    budget: &'a mut Budget,
     findings: &'a mut Findings,
-    /// Where each principal of this part stands last, in the list of all lines.
+    /// Where each principal of this part stands last, in the list of all lines, or [`BEYOND`] it.
     seen: HashMap<FoldedArn, usize>,
 }
 
@@ -88,6 +96,18 @@ struct Members<'a> {
     groups: Option<&'a Node>,
     sso: Option<&'a Node>,
     other_arn: Option<&'a Node>,
+}
+
+impl Members<'_> {
+    /// What a line of these costs to hold, in bytes of memory, reckoned before anything is made of it.
+    fn cost(&self) -> usize {
+        let groups: &[Rc<Node>] = match self.groups.map(|node| &node.value) {
+            Some(Value::List(items)) if items.len() <= GROUPS_MAX => items,
+            _ => &[],
+        };
+        let names = [self.arn, self.username].into_iter().flatten();
+        names.chain(groups.iter().map(|group| &**group)).map(budget::cost).sum()
+    }
 }
 
 impl Reader<'_> {
@@ -123,7 +143,13 @@ impl Reader<'_> {
     fn line(&mut self, index: usize, item: &Node) {
         let path = format!("{}[{index}]", self.part);
         let Some(members) = self.members(&path, item) else { return };
+        let is_held = self.is_within_budget(&path, item, &members);
         let Some(arn) = self.arn(&path, item, &members) else { return };
+        if !is_held {
+            // It overrides an earlier line all the same: what that one gives may have been taken away here.
+            self.seen.insert(arn.folded(), BEYOND);
+            return;
+        }
         let Some(groups) = self.groups(&path, members.groups) else { return };
         let Some(username) = self.username(&path, members.username, &arn, &groups, item.at) else { return };
         let at = self.places.outside(item.at);
@@ -136,6 +162,23 @@ impl Reader<'_> {
         }
         self.seen.insert(key, self.auth.lines.len());
         self.auth.lines.push(line);
+    }
+
+    /// Whether what is made of a line may be held. The first of which it may not is fatal to the document.
+    fn is_within_budget(&mut self, path: &str, item: &Node, members: &Members<'_>) -> bool {
+        if self.budget.is_spent() {
+            return false;
+        }
+        if self.budget.take(members.cost()) {
+            return true;
+        }
+        let message = format!(
+            "with this entry the document's ARNs, usernames and groups take more than {MAP_BYTES_MAX} bytes of memory, the most \
+             that it may: give fewer groups to each entry, for those of a list that an alias repeats count each time, or make \
+             access entries of some"
+        );
+        self.findings.fatal(Some(self.places.outside(item.at)), path, message);
+        false
     }
 
     /// Says of a line that it never maps anybody. It stays: its principal is not to be let in as one of its account instead.
@@ -173,8 +216,11 @@ impl Reader<'_> {
         };
         let mut members = Members::default();
         for Member { key, value, is_own } in pairs {
-            let name = key.text().unwrap_or_default().to_ascii_lowercase();
-            let slot = match name.as_str() {
+            let written = key.text().unwrap_or_default();
+            // A key of any length may be that of many lines, by an alias.
+            let folded = (written.len() <= merge::NAME_BYTES_MAX).then(|| written.to_ascii_lowercase());
+            let name = folded.as_deref().unwrap_or(written);
+            let slot = match name {
                 name if name == own => &mut members.arn,
                 name if name == other => &mut members.other_arn,
                 "username" => &mut members.username,
@@ -186,8 +232,8 @@ impl Reader<'_> {
                     continue;
                 }
                 _ => {
-                    let message = format!("the key `{}` is not read here", shown(&name));
-                    self.kept(key.at, format!("{path}.{}", shown(&name)), message);
+                    let message = format!("the key `{}` is not read here", shown(name));
+                    self.kept(key.at, format!("{path}.{}", shown(name)), message);
                     continue;
                 }
             };
@@ -221,9 +267,7 @@ impl Reader<'_> {
             return None;
         };
         let at = format!("{path}.{key}");
-        let principal = match PrincipalArn::parse(text)
-            .or_else(|e| PrincipalArn::parse(&head_folded(text)).map_err(|_| e))
-        {
+        let principal = match principal(text) {
             Ok(principal) => principal,
             Err(error) => {
                 self.minor(node.at, at, format!("{}; the entry is left out", shown(&error.to_string())));
@@ -366,7 +410,15 @@ fn is_reserved(group: &Template) -> bool {
     RESERVED_USERNAME_PREFIXES.into_iter().any(|prefix| group.literal_prefix().starts_with(prefix))
 }
 
-/// Upstream compares whole ARNs ignoring case; names keep the case they are written in.
+/// Upstream compares whole ARNs ignoring case. A text that is too long for one is not copied: by an alias many lines may have it.
+fn principal(text: &str) -> Result<PrincipalArn, PrincipalArnError> {
+    PrincipalArn::parse(text).or_else(|error| match text.len() {
+        0..=ARN_BYTES_MAX => PrincipalArn::parse(&head_folded(text)).map_err(|_| error),
+        _ => Err(error),
+    })
+}
+
+/// Names keep the case they are written in.
 fn head_folded(text: &str) -> String {
     match text.split_once('/') {
         Some((head, name)) => format!("{}/{name}", head.to_ascii_lowercase()),

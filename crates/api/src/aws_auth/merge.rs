@@ -15,7 +15,7 @@ const MAPPINGS_MAX: usize = 16;
 const MEMBERS_MAX: usize = 64;
 
 /// No key that is read is longer, in bytes.
-const NAME_BYTES_MAX: usize = 16;
+pub(super) const NAME_BYTES_MAX: usize = 16;
 
 /// A member of an entry.
 pub(super) struct Member<'n> {

@@ -156,13 +156,64 @@ fn what_was_accepted_once_still_maps_whom_it_mapped() {
     for beside in ["maproles: []\n", "mapRole: []\n", "Data: {}\n"] {
         let document = format!("{users}{beside}");
         assert!(AwsAuth::check(&document).is_fatal(), "{document}");
-        let names: Vec<String> = AwsAuth::of_accepted(&document)
-            .lines
-            .iter()
-            .map(|line| line.username.as_str().to_owned())
-            .collect();
+        let Checked { auth, findings } = AwsAuth::of_accepted(&document);
+        let names: Vec<&str> = auth.lines.iter().map(|line| line.username.as_str()).collect();
         assert_eq!(names, ["ana"], "{document}");
+        assert_eq!(findings, AwsAuth::check(&document).findings, "{document}");
     }
+}
+
+/// So many lines of a part, each with the same groups, which are as many and nearly as long as they may be: written once, and by an
+/// alias from then on.
+fn with_long_groups(part: AwsAuthPart, lines: usize) -> String {
+    let key = if part == AwsAuthPart::MapUsers { "userarn" } else { "rolearn" };
+    let groups: Vec<String> = (0..GROUPS_MAX).map(|nth| format!("g{nth:0>999}")).collect();
+    let written = format!("&g [{}]", groups.join(", "));
+    let list: String = (0..lines)
+        .map(|nth| {
+            let groups = if nth == 0 { written.as_str() } else { "*g" };
+            format!("- {key}: {}\n  username: u\n  groups: {groups}\n", role(&format!("{part}-{nth}")))
+        })
+        .collect();
+    map_roles(&list).replace("mapRoles: |", &format!("{part}: |"))
+}
+
+#[test]
+fn what_is_made_of_a_document_is_bounded_however_often_an_alias_repeats_it() {
+    let (roles, users) = (AwsAuthPart::MapRoles, AwsAuthPart::MapUsers);
+    for (in_roles, in_users, beyond) in [(30, 1, None), (30, 30, Some(users)), (60, 30, Some(roles))] {
+        let parts = [with_long_groups(roles, in_roles), with_long_groups(users, in_users)].concat();
+        let document = format!("{parts}mapAccounts: ['{ACCOUNT}']\n");
+        let accepted = AwsAuth::of_accepted(&document);
+        let of = |part: AwsAuthPart| accepted.auth.lines.iter().filter(|line| line.part == part).count();
+        let names = accepted.auth.lines.iter().flat_map(AwsAuthLine::templates);
+        assert!(names.map(|name| name.as_str().len()).sum::<usize>() <= MAP_BYTES_MAX / 2, "{beyond:?}");
+        assert_eq!(accepted.auth.accounts.len(), 1, "{beyond:?}");
+
+        let checked = AwsAuth::check(&document);
+        assert_eq!(checked.findings, accepted.findings, "{beyond:?}");
+        let Some(part) = beyond else {
+            assert_eq!((of(roles), of(users)), (in_roles, in_users));
+            assert_eq!((checked.findings.len(), &checked.auth), (0, &accepted.auth));
+            continue;
+        };
+        assert_eq!(checked.auth, AwsAuth::default(), "{part}");
+        let [finding] = checked.findings.as_slice() else { panic!("{part}: {:?}", checked.findings) };
+        assert!(finding.is_fatal() && finding.message.contains("8388608 bytes of memory"), "{finding:?}");
+        assert_eq!(finding.path, format!("{part}[{}]", of(part)));
+        let line = document.lines().nth(usize::try_from(finding.line).unwrap() - 1).unwrap();
+        assert!(line.ends_with(&role(&format!("{part}-{}", of(part)))), "{part}: {line}");
+        assert!(of(roles) > 0 && of(part) > 0 && (part == users || of(users) == 0), "{part}");
+    }
+}
+
+#[test]
+fn a_line_that_is_beyond_the_bound_overrides_an_earlier_one_all_the_same() {
+    let (first, second) = (role("mapRoles-0"), role("mapRoles-1"));
+    let document = with_long_groups(AwsAuthPart::MapRoles, 60) + &format!("  - rolearn: {first}\n");
+    let lines = AwsAuth::of_accepted(&document).auth.lines;
+    assert!(lines.iter().any(|line| line.arn.as_str() == second));
+    assert!(!lines.iter().any(|line| line.arn.as_str() == first), "what it gave may have been taken away");
 }
 
 #[test]
@@ -256,7 +307,11 @@ fn a_finding_of_before_there_were_three_effects_is_read() {
 #[test]
 fn a_bad_line_costs_itself_alone() {
     let good = format!("- rolearn: {}\n  username: kept\n", role("kept"));
+    let long_arn = format!("- rolearn: {}\n  username: x", role(&"a".repeat(2048)));
+    let long_username = format!("- rolearn: {}\n  username: {}", role("x"), "a".repeat(1025));
     let cases = [
+        (long_arn.as_str(), "3:14", "at most 2048 are allowed"),
+        (long_username.as_str(), "4:15", "at most 1024 bytes"),
         ("- username: x", "3:5", "no rolearn"),
         ("- text", "3:5", "no mapping"),
         ("- rolearn: arn:aws:iam::1:role/x\n  username: x", "3:14", "twelve digits"),
@@ -313,6 +368,20 @@ fn an_odd_line_counts_and_is_reported() {
         (format!("- ROLEARN: {arn}\n  UserName: x\n  Groups: [a, a, b]"), "x", vec!["a", "b"], ""),
         (format!("- rolearn: {arn}\n  username: x\n  userid: AROAX"), "x", vec![], "userid is not used"),
         (format!("- rolearn: {arn}\n  username: x\n  team: y"), "x", vec![], "`team`"),
+        (format!("- rolearn: {arn}\n  username: x\n  Team: y"), "x", vec![], "`team`"),
+        // No key that is read is as long, so that its letter case is not looked at.
+        (
+            format!("- rolearn: {arn}\n  username: x\n  RoleArnOfTheTeam2: y"),
+            "x",
+            vec![],
+            "`RoleArnOfTheTeam2`",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: [{}, b]", "a".repeat(1025)),
+            "x",
+            vec!["b"],
+            "at most 1024 bytes, this one has 1025; the group is left out",
+        ),
         (
             format!("- rolearn: {arn}\n  username: x\n  groups: ['{{{{SessionName}}}}', b]"),
             "x",

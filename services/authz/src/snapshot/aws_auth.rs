@@ -22,7 +22,7 @@ pub(crate) struct AwsAuthGrants {
 
 impl AwsAuthGrants {
     pub(crate) fn compile(cluster: ClusterUid, content: &str) -> Self {
-        let AwsAuth { lines, accounts, .. } = AwsAuth::of_accepted(content);
+        let AwsAuth { lines, accounts, .. } = AwsAuth::of_accepted(content).auth;
         let of_lines = lines.iter().map(|line| of_line(cluster, line));
         let of_accounts = accounts.iter().map(|mapped| {
             let id = aws_auth_grant(cluster, AwsAuthPart::MapAccounts, mapped.account.as_str());
