@@ -43,6 +43,30 @@ def test_one_command_registers_a_cluster_whole_and_run_again_changes_nothing(new
     assert "spoke.watch.holder" in told and spoke.server.admin_token not in told
 
 
+def test_flags_of_a_command_that_is_run_again_count_as_the_first_time(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    spoke, added = new_spoke(hub, servers[0], tmp_path / "spoke")
+    assert added["changed"] == added["kept"] == [], added
+    # The hub comes by another address than people do.
+    public = "https://api.public.example"
+    flags = ("--endpoint", public, "--trust", "aws/444455556666", "--authentication-mode", "API", "--tag", "team=a")
+    updated = spoke.add(*flags)
+    changed = ["endpoint", "authentication_mode", "trusted_accounts", "tags"]
+    assert updated["registration"] == "updated" and updated["changed"] == changed, updated
+    for _ in range(2):
+        again = spoke.add(*flags)
+        assert again["registration"] == "unchanged" and again["changed"] == [], again
+    known = spoke.describe()["cluster"]
+    assert known["endpoint"] == public and known["authentication_mode"] == "API", known
+    assert {"authority": "aws", "account": "444455556666"} in known["trusted_accounts"], known
+    hub.cli("cluster", "update", spoke.cluster.id, "--tag", "team=a", "--tag", "stage=live")
+    words = add(spoke.server, spoke.folder, spoke.cluster.id)
+    told = hub.run(*words, *flags, output=None).stdout
+    assert "tag stage" in told and "lanyard cluster update" in told, told
+    why = hub.refused(*words, "--authentication-mode", "CONFIG_MAP", code=USAGE)
+    assert "from API to CONFIG_MAP" in why, why
+
+
 def test_an_api_server_starts_with_what_was_written_for_its_release_or_a_named_one(new_hub, servers, etcd, tmp_path):
     hub, asked = new_hub().start(), servers[0]
     spoke, added = new_spoke(hub, asked, tmp_path / "spoke")

@@ -8,7 +8,7 @@ use lanyard_api::{
     CallError,
     grpc::admitted_at_the_door,
     kubeconfig::Kubeconfig,
-    mapping::{Cluster, Clusters, SpokeStatus, Spokes, UpdateCluster},
+    mapping::{Cluster, Clusters, SpokeStatus, Spokes},
 };
 use lanyard_kit::{
     http_client::{AddressRules, HttpClient, Options, Request},
@@ -23,6 +23,7 @@ use super::{
     CreateArgs,
     files::{Folder, gateway_url},
     release::Release,
+    settings::Again,
     webhook_config::{self, Written},
 };
 use crate::{
@@ -52,8 +53,10 @@ Without the last one the hub does not hear of the end of a pod, and vends to it 
 The API server is asked for its release at `/version`, for each release reads other files; of one
 that does not answer here, --kubernetes-version says it.
 
-Run again, it changes what is different and nothing else: files of that release whose credential
-counts stay as they are."
+Run again, it changes what is different and nothing else: flags that are given count as the first
+time, endpoint and CA are the kubeconfig's where no flag gives them, and files of that release
+whose credential counts stay as they are. Of --trust, --audience and --tag it takes nothing away:
+`lanyard cluster update` does that."
 );
 
 /// How long the first look at a new cluster is waited for.
@@ -92,6 +95,10 @@ struct Added {
     uid: String,
     /// `created`, `updated` or `unchanged`.
     registration: &'static str,
+    /// Which of its settings were changed.
+    changed: Vec<&'static str>,
+    /// What of its lists no flag names.
+    kept: Vec<String>,
     kubeconfig_version: u64,
     /// Which release the files are for.
     kubernetes: Release,
@@ -121,15 +128,26 @@ impl Tabular for Added {
             },
             None => "no spoke service has taken it yet".to_owned(),
         };
-        vec![
-            row("cluster", format!("{} {}", self.written.cluster, self.registration)),
+        let settings =
+            if self.changed.is_empty() { String::new() } else { format!(": {}", self.changed.join(", ")) };
+        let mut rows =
+            vec![row("cluster", format!("{} {}{settings}", self.written.cluster, self.registration))];
+        if !self.kept.is_empty() {
+            let kept = self.kept.join(", ");
+            rows.push(row(
+                "kept",
+                format!("{kept}; beside what the flags name, until `lanyard cluster update` takes it away"),
+            ));
+        }
+        rows.extend([
             row("kubeconfig", format!("version {}", self.kubeconfig_version)),
             row("release", self.kubernetes.words()),
             row("files", format!("{} in {}", self.files_are, self.written.folder())),
             row("check", self.check.clone()),
             row("watch", watch),
             row("pods", self.pods().to_owned()),
-        ]
+        ]);
+        rows
     }
 
     fn notes(&self) -> Vec<String> {
@@ -153,6 +171,14 @@ impl Added {
     }
 }
 
+/// The cluster as it is now, and what became of it.
+struct Registered {
+    cluster: Cluster,
+    registration: &'static str,
+    changed: Vec<&'static str>,
+    kept: Vec<String>,
+}
+
 impl AddArgs {
     /// Does what is not done yet.
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
@@ -167,7 +193,8 @@ impl AddArgs {
         if let Some(doubt) = kubernetes.doubt() {
             complain(&format!("warning: {doubt}"));
         }
-        let (cluster, registration) = self.register(context, hub, &reduced).await?;
+        let Registered { cluster, registration, changed, kept } =
+            self.register(context, hub, &reduced).await?;
         let remote = hub.remote();
         let put = remote.put_spoke_kubeconfig(
             self.create.change(),
@@ -188,6 +215,8 @@ impl AddArgs {
         context.show(&Added {
             uid: cluster.uid.to_string(),
             registration,
+            changed,
+            kept,
             kubeconfig_version: kubeconfig.version,
             kubernetes,
             files_are: if is_new { "written" } else { "kept" },
@@ -197,13 +226,14 @@ impl AddArgs {
         })
     }
 
-    /// The cluster, made if it is not there; its endpoint and CA are those of the kubeconfig.
+    /// The cluster, made if it is not there, else changed where it is not as the flags say; endpoint and CA that they do not give are
+    /// those of the kubeconfig.
     async fn register(
         &self,
         context: &Context,
         hub: &Hub,
         reduced: &Kubeconfig,
-    ) -> Result<(Cluster, &'static str), Failure> {
+    ) -> Result<Registered, Failure> {
         let remote = hub.remote();
         let endpoint = Some(reduced.server.as_str().trim_end_matches('/').to_owned());
         let authority = reduced.certificate_authority.clone();
@@ -212,20 +242,27 @@ impl AddArgs {
             Err(error) => return Err(Failure::usage(error)),
         };
         match known {
-            Ok(known) if known.endpoint == endpoint && known.certificate_authority == authority => {
-                Ok((known, "unchanged"))
-            }
             Ok(known) => {
-                let certificate_authority = Some(authority.unwrap_or_default());
-                let change = UpdateCluster { endpoint, certificate_authority, ..UpdateCluster::default() };
-                let updated = remote.update_cluster(self.create.change(), known.id, change).await?;
-                Ok((updated.value, "updated"))
+                let region = context.hub.region.as_deref();
+                let Again { update, changed, kept } =
+                    self.create.again(&known, region, endpoint, authority)?;
+                if changed.is_empty() {
+                    return Ok(Registered { cluster: known, registration: "unchanged", changed, kept });
+                }
+                let updated = remote.update_cluster(self.create.change(), known.id, update).await?;
+                Ok(Registered { cluster: updated.value, registration: "updated", changed, kept })
             }
             Err(CallError::NotFound { .. }) => {
                 let (change, mut cluster) = self.create.clone().split(context, hub)?;
                 cluster.endpoint = cluster.endpoint.or(endpoint);
                 cluster.certificate_authority = cluster.certificate_authority.or(authority);
-                Ok((remote.create_cluster(change.into(), cluster).await?.value, "created"))
+                let created = remote.create_cluster(change.into(), cluster).await?;
+                Ok(Registered {
+                    cluster: created.value,
+                    registration: "created",
+                    changed: Vec::new(),
+                    kept: Vec::new(),
+                })
             }
             Err(error) => Err(error.into()),
         }

@@ -1,5 +1,7 @@
 //! The settings of a cluster, as flags.
 
+mod again;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
@@ -9,6 +11,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccountId, Partition, partition_of_region};
 
+pub(super) use self::again::Again;
 use crate::{
     cli::{Context, complain},
     commands::choice,
