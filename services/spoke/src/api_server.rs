@@ -69,8 +69,18 @@ pub enum ApiFault {
     #[error("nothing was heard for {0:?}: the connection counts as cut")]
     Silent(Duration),
     /// One event is longer than allowed.
-    #[error("an event of the watch has more than {0} bytes")]
+    #[error("an event of the watch has more than {0} bytes: {SHORTEN}")]
     EventTooLong(usize),
+    /// A part of a list that was asked for with one object alone is longer than allowed.
+    #[error(
+        "a part of the list with one object alone has more than {bytes_max} bytes: {SHORTEN}; it is {place}"
+    )]
+    ObjectTooLong {
+        /// Where the object stands in the list. Last of all that is said, for it may be long.
+        place: String,
+        /// How much is read.
+        bytes_max: usize,
+    },
     /// A list goes on and on, though little is in it.
     #[error("a list has more than {0} parts")]
     Endless(usize),
@@ -89,6 +99,10 @@ const VERSION_PATH: &str = "version";
 const ISSUER_BYTES_MAX: usize = 256 * 1024;
 /// Longest answer to a question beside lists and watches: a review comes back with the token in it, of at most some KB.
 const QUESTION_BYTES_MAX: usize = 128 * 1024;
+
+/// What is done about an object that is too long to be read.
+const SHORTEN: &str = "shorten the object, of which annotations and managed fields count too, or raise spoke.answer_bytes_max, for \
+                       `lanyard spoke push` its --answer-bytes-max; what was taken before stays in force";
 
 fn advice(status: u16, what: &str) -> &'static str {
     match status {
@@ -129,7 +143,6 @@ pub struct ApiServer {
 
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    page_objects: u32,
     event_bytes_max: usize,
     watch: Duration,
     silence: Duration,
@@ -188,7 +201,6 @@ impl ApiServer {
             base,
             headers,
             limits: Limits {
-                page_objects: config.page_objects,
                 event_bytes_max: config.answer_bytes_max,
                 watch: Duration::from_secs(config.watch_seconds),
                 silence: Duration::from_secs(config.silence_seconds),
@@ -196,12 +208,17 @@ impl ApiServer {
         })
     }
 
-    /// A part of a list; the first, unless the end of another is given.
+    /// A part of a list with at most so many objects; the first, unless the end of another is given.
     ///
     /// # Errors
-    /// [`ApiFault`].
-    pub async fn list(&self, resource: Resource, next: Option<&str>) -> Result<Page, ApiFault> {
-        let limit = self.limits.page_objects.to_string();
+    /// [`ApiFault`]; [`HttpFault::TooLarge`] where fewer objects may do.
+    pub async fn list(
+        &self,
+        resource: Resource,
+        next: Option<&str>,
+        objects_max: u32,
+    ) -> Result<Page, ApiFault> {
+        let limit = objects_max.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(next.map(|next| ("continue", next)));
         let answer = self.client.send(self.request(resource, &query)).await?;

@@ -26,9 +26,9 @@ pub struct SpokeConfig {
     /// How often the issuer of ServiceAccount tokens and its keys are read: an API server has no watch on them. A new key counts
     /// here so long after it is served.
     pub issuer_seconds: u64,
-    /// Objects of one part of a list.
+    /// Most objects of one part of a list; fewer are asked for where they are longer than is read.
     pub page_objects: u32,
-    /// Most bytes of one part of a list, and of one event.
+    /// Most bytes of one part of a list, and of one event. Objects come whole: one alone has to fit.
     pub answer_bytes_max: usize,
     /// How long the changes of one moment are gathered before they are pushed.
     pub batch_milliseconds: u64,

@@ -16,6 +16,7 @@ mod config;
 mod fleet;
 mod in_cluster;
 pub mod mirror;
+mod part_limit;
 pub mod process;
 mod pusher;
 mod reviews;

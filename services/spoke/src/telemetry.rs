@@ -169,7 +169,10 @@ impl From<&ApiFault> for Kind {
             ApiFault::Status { status: 401 | 403, .. } => Self::Denied,
             ApiFault::Status { .. } => Self::Answered,
             ApiFault::Unreadable(_) => Self::Unreadable,
-            ApiFault::TooLong { .. } | ApiFault::EventTooLong(_) | ApiFault::Endless(_) => Self::TooLarge,
+            ApiFault::TooLong { .. }
+            | ApiFault::EventTooLong(_)
+            | ApiFault::ObjectTooLong { .. }
+            | ApiFault::Endless(_) => Self::TooLarge,
             ApiFault::Silent(_) => Self::Silent,
             ApiFault::Ended(_) => Self::Ended,
         }
@@ -261,6 +264,7 @@ mod tests {
             (status(403), Kind::Denied),
             (status(500), Kind::Answered),
             (ApiFault::EventTooLong(1), Kind::TooLarge),
+            (ApiFault::ObjectTooLong { place: String::new(), bytes_max: 1 }, Kind::TooLarge),
             (ApiFault::Silent(Duration::from_secs(1)), Kind::Silent),
             (ApiFault::Ended("x".to_owned()), Kind::Ended),
         ];

@@ -11,6 +11,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Clock,
+    http_client::HttpFault,
     telemetry::{names, trace::span},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -20,9 +21,10 @@ use crate::{
     api_server::{ApiFault, ApiServer},
     config::SpokeConfig,
     mirror::{Batch, Push, RbacBatch},
+    part_limit::PartLimit,
     state::{Part, State},
     telemetry::{Kind, Outcome, Read, Telemetry},
-    wire::{Event, Resource, Seen},
+    wire::{Event, Page, Resource, Seen, one_line},
 };
 
 /// The first pause before something is tried again.
@@ -148,13 +150,14 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     async fn list(&self, resource: Resource) -> Result<(Vec<Seen>, String), ReadFault> {
         let (mut objects, mut bytes, mut parts, mut next) = (Vec::<Seen>::new(), 0, 0, None);
         let bounds = self.config.bounds_of(resource);
+        let mut limit = PartLimit::new(&self.config);
         loop {
             // A part may be empty, where all that was looked at for it is left out; but not of any number.
             parts += 1;
             if parts > bounds.objects_max {
                 return Err(ApiFault::Endless(bounds.objects_max).into());
             }
-            let page = self.server.list(resource, next.as_deref()).await?;
+            let page = self.part(resource, next.as_deref(), objects.last(), &mut limit).await?;
             bytes += page.objects.iter().map(|seen| seen.content.bytes()).sum::<usize>();
             objects.extend(page.objects);
             if objects.len() > bounds.objects_max || bytes > bounds.bytes_max {
@@ -164,6 +167,31 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
             match page.next {
                 Some(more) => next = Some(more),
                 None => return Ok((objects, page.version)),
+            }
+        }
+    }
+
+    /// The part of a list that goes on at `next`, after the object `last`. One that is too long is let go, and asked for again with half as
+    /// many objects: `next` says where a part begins and as of when, and nothing of its limit (Kubernetes, `storage.EncodeContinue`).
+    async fn part(
+        &self,
+        resource: Resource,
+        next: Option<&str>,
+        last: Option<&Seen>,
+        limit: &mut PartLimit,
+    ) -> Result<Page, ApiFault> {
+        loop {
+            match self.server.list(resource, next, limit.objects()).await {
+                Ok(page) => {
+                    limit.was_read(page.bytes);
+                    return Ok(page);
+                }
+                Err(ApiFault::Http(HttpFault::TooLarge { bytes_max, .. })) => {
+                    if !limit.halve() {
+                        return Err(ApiFault::ObjectTooLong { place: place_after(last), bytes_max });
+                    }
+                }
+                Err(fault) => return Err(fault),
             }
         }
     }
@@ -329,6 +357,14 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     }
 }
 
+/// Where the next object of a list stands. Lists are in the order of namespaces and names, as `kubectl get` shows them.
+fn place_after(last: Option<&Seen>) -> String {
+    match last {
+        None => "the first of the list".to_owned(),
+        Some(seen) => format!("the one after `{}`", one_line(seen.key.trim_start_matches('/'))),
+    }
+}
+
 /// A cluster itself, as who watches it calls the hub.
 pub(crate) fn spoke(target: &Target) -> Vouched<Actor> {
     let kind = ActorKind::Spoke { cluster: target.uid };
@@ -474,12 +510,15 @@ impl Pause {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use axum::Router;
     use lanyard_api::grpc::Remote;
     use lanyard_kit::SystemClock;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use tonic::service::Routes;
 
     use super::*;
@@ -555,6 +594,114 @@ mod tests {
         let fault = watcher.list(Resource::Roles).await.unwrap_err();
         assert!(matches!(fault, ReadFault::Api(ApiFault::Endless(7))), "{fault}");
         assert_eq!(asked.load(Ordering::Relaxed), 7);
+    }
+
+    /// Roles, of which some bear more annotations than others.
+    fn roles(annotations: &[usize]) -> Vec<Value> {
+        let role = |(number, bytes): (usize, &usize)| {
+            let metadata = json!({
+                "name": format!("r{number:02}"), "namespace": "n", "annotations": { "a": "x".repeat(*bytes) },
+            });
+            json!({ "metadata": metadata, "rules": [] })
+        };
+        annotations.iter().enumerate().map(role).collect()
+    }
+
+    /// What an API server was asked: from where on, and how many.
+    type Asked = Arc<Mutex<Vec<(usize, usize)>>>;
+
+    /// An API server that gives them in parts as long as they are asked for with.
+    fn in_parts(roles: Vec<Value>) -> (Router, Asked) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        let roles = Arc::new(roles);
+        let routes = Router::new().fallback(move |uri: http::Uri| {
+            let number = |name: &str| {
+                let mut pairs =
+                    url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned();
+                pairs.find(|(key, _)| key == name).map(|(_, value)| value.parse::<usize>().unwrap())
+            };
+            let (from, limit) = (number("continue").unwrap_or_default(), number("limit").unwrap());
+            noted.lock().unwrap().push((from, limit));
+            let end = (from + limit).min(roles.len());
+            let next = if end < roles.len() { end.to_string() } else { String::new() };
+            let metadata = json!({ "resourceVersion": "7", "continue": next });
+            let part = json!({ "metadata": metadata, "items": roles[from..end].to_vec() }).to_string();
+            async move { part }
+        });
+        (routes, asked)
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_too_long_is_asked_for_again_with_fewer_objects_from_the_same_place_on() {
+        let (routes, asked) = in_parts(roles(&[0, 0, 0, 0, 3_000, 3_000, 3_000, 0, 0, 0, 0, 0]));
+        let config = SpokeConfig { page_objects: 8, answer_bytes_max: 5_000, ..SpokeConfig::default() };
+        let (watcher, _folder) = watcher_of(routes, config).await;
+        let (objects, version) = watcher.list(Resource::Roles).await.unwrap();
+        let keys: Vec<String> = objects.into_iter().map(|seen| seen.key).collect();
+        let all: Vec<String> = (0..12).map(|number| format!("n/r{number:02}")).collect();
+        assert_eq!((keys, version.as_str()), (all, "7"));
+        let refused_and_read =
+            [(0, 8), (0, 4), (4, 8), (4, 4), (4, 2), (4, 1), (5, 1), (6, 1), (7, 1), (8, 2), (10, 4)];
+        assert_eq!(*asked.lock().unwrap(), refused_and_read);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_too_long_by_itself_is_told_by_its_place_with_the_limit_that_it_breaks() {
+        let cases: [(&[usize], &str); 2] = [
+            (&[6_000, 0, 0], "it is the first of the list"),
+            (&[0, 0, 0, 6_000, 0], "it is the one after `n/r02`"),
+        ];
+        for (annotations, place) in cases {
+            let (routes, asked) = in_parts(roles(annotations));
+            let config = SpokeConfig { page_objects: 2, answer_bytes_max: 5_000, ..SpokeConfig::default() };
+            let (watcher, _folder) = watcher_of(routes, config).await;
+            let told = watcher.list(Resource::Roles).await.unwrap_err().to_string();
+            for part in [place, "more than 5000 bytes", "spoke.answer_bytes_max", "--answer-bytes-max"] {
+                assert!(told.contains(part), "{part}: {told}");
+            }
+            let long = annotations.iter().position(|bytes| *bytes > 0).unwrap();
+            assert_eq!(asked.lock().unwrap().last(), Some(&(long, 1)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_expires_between_two_parts_is_begun_anew() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        let routes = Router::new().fallback(move |uri: http::Uri| {
+            let noted = Arc::clone(&noted);
+            async move {
+                let query = uri.query().unwrap_or_default();
+                if query.contains("watch=true") {
+                    std::future::pending::<()>().await;
+                }
+                let is_next = query.contains("continue=more");
+                let count = {
+                    let mut noted = noted.lock().unwrap();
+                    noted.push(is_next);
+                    noted.len()
+                };
+                if count == 2 {
+                    return Err(http::StatusCode::GONE);
+                }
+                let (name, next) = if is_next { ("b", "") } else { ("a", "more") };
+                let metadata = json!({ "resourceVersion": "7", "continue": next });
+                let role = json!({ "metadata": { "name": name, "namespace": "n" }, "rules": [] });
+                Ok(json!({ "metadata": metadata, "items": [role] }).to_string())
+            }
+        });
+        let (watcher, _folder) = watcher_of(routes, SpokeConfig::default()).await;
+        let seen = async {
+            while watcher.state.mirror().objects() != 2 {
+                watcher.state.changed.notified().await;
+            }
+        };
+        tokio::select! {
+            () = watcher.read(Resource::Roles) => unreachable!("it is read for ever"),
+            seen = timeout(PATIENCE, seen) => seen.expect("it is listed anew"),
+        }
+        assert_eq!(*asked.lock().unwrap(), [false, true, false, true]);
     }
 
     #[tokio::test]

@@ -140,6 +140,8 @@ pub struct Page {
     pub version: String,
     /// For the next part; none on the last.
     pub next: Option<String>,
+    /// How long it was, with all that is not passed on.
+    pub bytes: usize,
 }
 
 /// What a watch tells.
@@ -198,6 +200,7 @@ pub fn page(resource: Resource, body: &[u8]) -> Result<Page, Unreadable> {
         objects: objects.collect::<Result<_, _>>()?,
         version: metadata.resource_version,
         next: metadata.next.filter(|next| !next.is_empty()),
+        bytes: body.len(),
     })
 }
 
@@ -240,7 +243,8 @@ fn message(status: &Value) -> String {
 /// Most characters of an API server's own words.
 const WORDS_CHARS_MAX: usize = 300;
 
-fn one_line(text: &str) -> String {
+/// What an API server says, in one bounded line.
+pub(crate) fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
     text.chars().take(WORDS_CHARS_MAX).map(plain).collect()
 }

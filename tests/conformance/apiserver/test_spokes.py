@@ -17,6 +17,8 @@ from spokes import READERS, add, counted, holder, kubeconfig, line, new_namespac
 # Changes in a row, as fast as they go.
 FLOOD = 200
 OTHER_ACCOUNT = "222233334444"
+# Nobody here reads these, and they come with each list. An object has at most 256 KiB of them.
+ANNOTATION_BYTES = 200_000
 
 
 def test_one_command_registers_a_cluster_whole_and_run_again_changes_nothing(new_hub, servers, tmp_path):
@@ -262,6 +264,30 @@ def test_an_object_that_the_hub_cannot_take_is_named_and_holds_nothing_back(spok
         spoke.server.admin("delete", "clusterrole", long)
         spoke.server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
     seen("its end", lambda: spoke.watch()["refused"] == [])
+
+
+def test_a_list_that_is_too_long_for_one_answer_is_read_in_smaller_parts(new_hub, servers, tmp_path):
+    server = servers[0]
+    namespace = new_namespace(server)
+    role = {"apiGroup": kube.RBAC_GROUP, "kind": "ClusterRole", "name": "view"}
+    long = [
+        {
+            "apiVersion": f"{kube.RBAC_GROUP}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"long-{number}", "namespace": namespace, "annotations": {"note": "x" * ANNOTATION_BYTES}},
+            "roleRef": role,
+        }
+        for number in range(12)
+    ]
+    server.admin("create", "-f", "-", stdin=kube.objects(*long))
+    try:
+        hub = new_hub(settings={"LANYARD_SPOKE__ANSWER_BYTES_MAX": str(4 * ANNOTATION_BYTES)}).start()
+        spoke, _ = new_spoke(hub, server, tmp_path / "spoke")
+        seen("the list", lambda: counted(hub, "lanyard_spoke_lists_total", part="role_bindings") >= 1)
+        assert counted(hub, "lanyard_spoke_read_faults_total") == 0
+        assert spoke.watch()["fault"] is None, spoke.watch()
+    finally:
+        server.admin("delete", "rolebindings", "--all", "-n", namespace)
 
 
 def test_the_rules_that_the_help_prints_are_enough_and_what_lacks_is_named(new_hub, servers, tmp_path):

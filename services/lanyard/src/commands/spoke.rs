@@ -129,6 +129,14 @@ pub struct PushArgs {
     /// Most bytes of the ServiceAccounts.
     #[arg(long, value_name = "BYTES", default_value_t = BYTES_MAX, value_parser = bytes())]
     service_account_bytes_max: usize,
+    /// Most bytes read of the API server at once; one object has to fit.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = SpokeConfig::default().answer_bytes_max,
+        value_parser = count()
+    )]
+    answer_bytes_max: usize,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -241,6 +249,7 @@ impl PushArgs {
             rbac_bytes_max: self.rbac_bytes_max,
             service_accounts_max: self.service_accounts_max,
             service_account_bytes_max: self.service_account_bytes_max,
+            answer_bytes_max: self.answer_bytes_max,
             ..SpokeConfig::default()
         }
     }
@@ -296,7 +305,10 @@ async fn connect(url: &str, folder: &Path) -> Result<Hub, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use lanyard_spoke::mirror::{Bounds, Limited, TooLarge};
+    use lanyard_spoke::{
+        ApiFault,
+        mirror::{Bounds, Limited, TooLarge},
+    };
 
     use super::*;
 
@@ -333,5 +345,17 @@ mod tests {
                 assert!(config(&nothing).is_err(), "{nothing:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_object_that_is_too_long_is_told_of_the_flag_that_raises_the_limit() {
+        assert_eq!(config(&[]).unwrap().answer_bytes_max, 16 * 1024 * 1024);
+        let too_long = ApiFault::ObjectTooLong { place: "the first of the list".to_owned(), bytes_max: 1 };
+        for told in [too_long, ApiFault::EventTooLong(1)].map(|fault| fault.to_string()) {
+            assert!(told.contains("--answer-bytes-max"), "{told}");
+        }
+        let raised = config(&["--answer-bytes-max", "33554432"]).unwrap();
+        assert_eq!(raised.answer_bytes_max, 32 * 1024 * 1024);
+        assert!(config(&["--answer-bytes-max", "0"]).is_err());
     }
 }

@@ -113,8 +113,10 @@ fn each_kind_of_event_is_read() {
 fn a_list_comes_in_parts_with_what_a_watch_goes_on_from() {
     let body =
         json!({ "metadata": { "resourceVersion": "9", "continue": "x" }, "items": [binding("1", "r")] });
-    let first = page(Resource::RoleBindings, body.to_string().as_bytes()).unwrap();
+    let body = body.to_string();
+    let first = page(Resource::RoleBindings, body.as_bytes()).unwrap();
     assert_eq!((first.objects.len(), first.version.as_str(), first.next.as_deref()), (1, "9", Some("x")));
+    assert_eq!(first.bytes, body.len(), "with annotations and managers");
     // Go writes no items as null.
     let last =
         page(Resource::Roles, br#"{"metadata":{"resourceVersion":"9","continue":""},"items":null}"#).unwrap();
