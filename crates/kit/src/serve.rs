@@ -4,13 +4,14 @@
 //! Everything that a stranger can make grow is bounded by [`Limits`]: connections, of all and of one address, the time for a
 //! handshake, for a request's head and for answers that are not read, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
 //! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
-//! words: [`read_body`] reads one up to a limit.
+//! words: [`read_body`] reads one up to a limit, and [`Bodies`] those of strangers, which have a time and one limit together.
 //!
 //! A handler that panics costs its own request alone: that is answered 500, or `INTERNAL` where it is gRPC's, and told in the log.
 //!
 //! Each request carries a [`Peer`] in its extensions. A client certificate that verifies but names nobody of this hub
 //! ends the connection before any request is read.
 
+mod bodies;
 mod body;
 mod connection;
 mod counted;
@@ -23,6 +24,7 @@ mod plain;
 mod shares;
 mod stalled;
 
+pub use bodies::{Bodies, BodyLimits, Held};
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use guarded::{Guard, Guarded, Refusal};

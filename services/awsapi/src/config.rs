@@ -3,8 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use lanyard_api::aws_wire::Service;
-use lanyard_kit::config::{COUNT_MAX, in_range};
+use lanyard_kit::{
+    config::{COUNT_MAX, in_range},
+    serve::BodyLimits,
+};
 use serde::{Deserialize, Serialize};
+
+/// Bodies that may be waited for at once, for each place of a request in work; of one network no more than one for each place.
+const AWAITED_OF_PLACE: usize = 4;
 
 /// Limits of the door of the AWS wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +109,17 @@ impl AwsApiConfig {
     /// Until a request's body has to be there.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// How much there may be of requests' bodies.
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            bytes_max: self.body_bytes_max,
+            all_bytes_max: self.bodies_bytes_max,
+            time_max: self.body_timeout(),
+            awaited_max: self.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE),
+            awaited_of_network_max: self.requests_in_flight_max,
+        }
     }
 
     /// Looks at what the shapes cannot say.

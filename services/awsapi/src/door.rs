@@ -1,9 +1,7 @@
 //! The door: one request, from its head to its answer.
 
-mod bodies;
 mod request;
 mod told;
-mod waiting;
 
 use std::{
     convert::Infallible,
@@ -23,7 +21,8 @@ use lanyard_api::{
     aws_wire::{self, AwsError, Found, HttpCall, Service},
 };
 use lanyard_kit::{
-    Panicked, Readiness, caught, serve,
+    Panicked, Readiness, caught,
+    serve::{self, Bodies, BodyError},
     telemetry::{RequestId, names, request_id, trace::span},
     tls::LiveText,
 };
@@ -41,8 +40,6 @@ use crate::{
     operations::{self, Call},
     wire::{Body, Style, head_alone},
 };
-use bodies::Bodies;
-pub(crate) use bodies::Unread;
 use told::{Ledger, Told};
 
 /// What people are told who look at the door without a signature.
@@ -106,7 +103,7 @@ impl<B: Backend> AwsDoor<B> {
     /// Puts it together.
     pub fn new(parts: Parts<B>) -> Self {
         let in_flight = Semaphore::new(parts.config.requests_in_flight_max);
-        let bodies = Bodies::new(&parts.config);
+        let bodies = Bodies::new(parts.config.body_limits());
         Self { inner: Arc::new(Inner { parts, bodies, in_flight, ledger: Ledger::default() }) }
     }
 }
@@ -235,11 +232,11 @@ impl<B: Backend> Inner<B> {
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
         let begun = Instant::now();
-        let held = self.bodies.read(request::source_ip(parts), body).await.map_err(|unread| {
-            if matches!(unread, Unread::NoRoom | Unread::Crowded) {
+        let held = self.bodies.read(request::source_ip(parts), body).await.map_err(|error| {
+            if matches!(error, BodyError::NoRoom | BodyError::Crowded) {
                 metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             }
-            errors::unread(style.words(), &unread)
+            errors::unread(style.words(), &error)
         })?;
         let Ok(_permit) = self.in_flight.try_acquire() else {
             metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);

@@ -11,8 +11,6 @@ use lanyard_api::{
 };
 use lanyard_kit::serve::BodyError;
 
-use crate::door::Unread;
-
 /// What who does not sign is told beside AWS's text.
 const SIGN_IT: &str =
     "sign the request with an access key of this hub: `lanyard iam access-key create` makes one";
@@ -258,28 +256,18 @@ pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
 }
 
 /// There is no body to read a call from: the sender's fault, but for want of room.
-pub(crate) fn unread(service: Option<Service>, unread: &Unread) -> AwsError {
+pub(crate) fn unread(service: Option<Service>, error: &BodyError) -> AwsError {
     let of = |query, rest| if is_query(service) { query } else { rest };
-    match unread {
-        Unread::Body(error @ BodyError::TooLong { .. }) => {
+    match error {
+        BodyError::TooLong { .. } => {
             let code = of("RequestEntityTooLarge", "RequestEntityTooLargeException");
             AwsError::new(code, 413, error.to_string())
         }
-        Unread::Body(error @ BodyError::Incomplete) => {
-            AwsError::new("IncompleteBody", 400, error.to_string())
+        BodyError::Incomplete => AwsError::new("IncompleteBody", 400, error.to_string()),
+        BodyError::TooSlow { .. } => {
+            AwsError::new(of("RequestTimeout", "RequestTimeoutException"), 408, error.to_string())
         }
-        Unread::TooSlow { limit } => {
-            let message = format!("the body has not come whole within {limit:?}; send the request again");
-            AwsError::new(of("RequestTimeout", "RequestTimeoutException"), 408, message)
-        }
-        Unread::NoRoom => {
-            throttled(service, "too many large bodies are being read at once: try again".to_owned())
-        }
-        Unread::Crowded => {
-            let message = "too many requests are waited for that have sent their heads alone, or too many of this network: send the \
-                           request again, its body at once behind its head";
-            throttled(service, message.to_owned())
-        }
+        BodyError::NoRoom | BodyError::Crowded => throttled(service, error.to_string()),
     }
 }
 

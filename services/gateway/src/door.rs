@@ -207,6 +207,8 @@ fn unread(error: BodyError) -> Status {
             CallError::LimitExceeded { what: "the bytes of a message".into(), limit }.into()
         }
         BodyError::Incomplete => Status::cancelled(error.to_string()),
+        BodyError::TooSlow { .. } => Status::deadline_exceeded(error.to_string()),
+        BodyError::NoRoom | BodyError::Crowded => Status::resource_exhausted(error.to_string()),
     }
 }
 

@@ -1,4 +1,6 @@
-//! Reading a request's body up to a limit.
+//! Reading a request's body up to a limit, and why it was not read.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
@@ -16,6 +18,21 @@ pub enum BodyError {
     /// The client went away, or broke its own framing.
     #[error("the body ended before it was complete; send the request again")]
     Incomplete,
+    /// It has not come in time.
+    #[error("the body has not come whole within {limit:?}; send the request again")]
+    TooSlow {
+        /// The time that it had.
+        limit: Duration,
+    },
+    /// There is no room for its bytes beside the bodies of others.
+    #[error("too many large bodies are being read at once: try again")]
+    NoRoom,
+    /// It did not come with its head, and too many are waited for: of its network, or so many of all that a longer wait has to end.
+    #[error(
+        "too many requests are waited for that have sent their heads alone, or too many of this network: send the request again, its \
+         body at once behind its head"
+    )]
+    Crowded,
 }
 
 /// The whole body, at most `bytes_max` bytes. A declared length beyond it is refused before a byte is read.

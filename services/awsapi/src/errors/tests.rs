@@ -41,14 +41,14 @@ fn who_is_not_proven_is_told_in_the_codes_of_the_service_that_was_signed_for() {
 
 #[test]
 fn a_body_that_is_not_there_is_the_senders_fault_unless_there_is_no_room() {
-    let too_long = Unread::Body(BodyError::TooLong { bytes_max: 7 });
-    let too_slow = Unread::TooSlow { limit: std::time::Duration::from_secs(10) };
+    let too_long = BodyError::TooLong { bytes_max: 7 };
+    let too_slow = BodyError::TooSlow { limit: std::time::Duration::from_secs(10) };
     let cases = [
         (too_long, "RequestEntityTooLargeException", "RequestEntityTooLarge", (413, 413)),
-        (Unread::Body(BodyError::Incomplete), "IncompleteBody", "IncompleteBody", (400, 400)),
+        (BodyError::Incomplete, "IncompleteBody", "IncompleteBody", (400, 400)),
         (too_slow, "RequestTimeoutException", "RequestTimeout", (408, 408)),
-        (Unread::NoRoom, "ThrottlingException", "Throttling", (429, 400)),
-        (Unread::Crowded, "ThrottlingException", "Throttling", (429, 400)),
+        (BodyError::NoRoom, "ThrottlingException", "Throttling", (429, 400)),
+        (BodyError::Crowded, "ThrottlingException", "Throttling", (429, 400)),
     ];
     for (why, rest, query, (of_rest, of_query)) in cases {
         for (service, code, status) in [
@@ -65,7 +65,7 @@ fn a_body_that_is_not_there_is_the_senders_fault_unless_there_is_no_room() {
         unread(None, &too_slow).message,
         "the body has not come whole within 10s; send the request again"
     );
-    assert!(!unread(None, &Unread::Crowded).message.contains("large"), "small ones are told it too");
+    assert!(!unread(None, &BodyError::Crowded).message.contains("large"), "small ones are told it too");
 }
 
 #[test]

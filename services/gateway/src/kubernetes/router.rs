@@ -242,6 +242,8 @@ fn unread(error: BodyError) -> Response<Body> {
     let code = match error {
         BodyError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Incomplete => StatusCode::BAD_REQUEST,
+        BodyError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+        BodyError::NoRoom | BodyError::Crowded => StatusCode::TOO_MANY_REQUESTS,
     };
     answer::status(code, &error.to_string())
 }

@@ -2,6 +2,8 @@
 //!
 //! A stranger can send them too, so none of it depends on who asks: a body that nobody wants is counted and dropped as it comes.
 
+mod waiting;
+
 use std::{
     future::{Future as _, poll_fn},
     net::IpAddr,
@@ -13,7 +15,6 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lanyard_kit::serve::BodyError;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::coop::consume_budget,
@@ -21,8 +22,8 @@ use tokio::{
 };
 use tower::BoxError;
 
-use super::waiting::Waiting;
-use crate::config::AwsApiConfig;
+use super::BodyError;
+use waiting::Waiting;
 
 /// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
 /// way of none. The limit of open requests bounds these.
@@ -32,42 +33,39 @@ const DISCARDED_BYTES_MAX: usize = 16 << 20;
 /// Most bodies that are read only to be dropped; of one more nothing is read, and its connection is closed behind the answer.
 const DISCARDED_AT_ONCE_MAX: usize = 256;
 
-/// Bodies that may be waited for at once, for each place of a request in work; of one network no more than one for each place.
-const AWAITED_OF_PLACE: usize = 4;
-
-/// Why there is no body.
+/// How much there may be of the bodies that one [`Bodies`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// It is too long, or broken off.
-    Body(BodyError),
-    /// It has not come in time.
-    TooSlow {
-        /// The time that it had.
-        limit: Duration,
-    },
-    /// There is no room for its bytes beside the bodies of others.
-    NoRoom,
-    /// It did not come with its head, and too many are waited for: of its network, or so many of all that a longer wait has to end.
-    Crowded,
+pub struct BodyLimits {
+    /// Most bytes of one.
+    pub bytes_max: usize,
+    /// Most bytes of all that are held at once. Of each the first 16 KiB do not count.
+    pub all_bytes_max: usize,
+    /// Within how long one has to be there, from when it is asked for; of one that is refused the rest is discarded within the same.
+    pub time_max: Duration,
+    /// Most that are waited for at once because they did not come with their heads.
+    pub awaited_max: usize,
+    /// Most of these of one network: an IPv4 address, or an IPv6 site.
+    pub awaited_of_network_max: usize,
 }
 
 /// A body that has come; while it is there, its bytes count.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
+pub struct Held<'a> {
     bytes: Bytes,
     _counted: Option<SemaphorePermit<'a>>,
 }
 
 impl Held<'_> {
     /// What came.
-    pub(super) fn bytes(&self) -> &Bytes {
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 }
 
 /// The bounds, and what is taken of them.
 #[derive(Debug)]
-pub(super) struct Bodies {
+pub struct Bodies {
     bytes_max: usize,
     time_max: Duration,
     held: Semaphore,
@@ -76,22 +74,24 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
-    pub(super) fn new(config: &AwsApiConfig) -> Self {
+    /// Nothing of them is taken.
+    #[must_use]
+    pub fn new(limits: BodyLimits) -> Self {
         Self {
-            bytes_max: config.body_bytes_max,
-            time_max: config.body_timeout(),
-            held: Semaphore::new(config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)),
-            awaited: Waiting::new(
-                config.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE),
-                config.requests_in_flight_max,
-            ),
+            bytes_max: limits.bytes_max,
+            time_max: limits.time_max,
+            held: Semaphore::new(limits.all_bytes_max.min(Semaphore::MAX_PERMITS)),
+            awaited: Waiting::new(limits.awaited_max, limits.awaited_of_network_max),
             discarded: Semaphore::new(DISCARDED_AT_ONCE_MAX),
         }
     }
 
     /// The whole body of a request from this address, within its time, its limit and what is left for all. One that is there already
     /// is in nobody's way, and none is in its. Of a body that is refused the rest is discarded, within the same time.
-    pub(super) async fn read<R>(&self, from: Option<IpAddr>, mut body: R) -> Result<Held<'_>, Unread>
+    ///
+    /// # Errors
+    /// [`BodyError`] says why there is none.
+    pub async fn read<R>(&self, from: Option<IpAddr>, mut body: R) -> Result<Held<'_>, BodyError>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -104,31 +104,31 @@ impl Bodies {
                     Some(mut place) => tokio::select! {
                         biased;
                         read = read.as_mut() => read,
-                        () = place.lost() => Ok(Err(Unread::Crowded)),
+                        () = place.lost() => Ok(Err(BodyError::Crowded)),
                     },
-                    None => Ok(Err(Unread::Crowded)),
+                    None => Ok(Err(BodyError::Crowded)),
                 },
             }
         };
-        let read = read.unwrap_or(Err(Unread::TooSlow { limit: self.time_max }));
-        if matches!(read, Err(Unread::NoRoom | Unread::Crowded | Unread::Body(BodyError::TooLong { .. }))) {
+        let read = read.unwrap_or(Err(BodyError::TooSlow { limit: self.time_max }));
+        if matches!(read, Err(BodyError::NoRoom | BodyError::Crowded | BodyError::TooLong { .. })) {
             self.discard_until(body, until).await;
         }
         read
     }
 
-    async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, Unread>
+    async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, BodyError>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
-        let too_long = Unread::Body(BodyError::TooLong { bytes_max: self.bytes_max });
+        let too_long = BodyError::TooLong { bytes_max: self.bytes_max };
         if body.size_hint().lower() > self.bytes_max as u64 {
             return Err(too_long);
         }
         // Copied out of its frames: a body of single bytes would else hold a frame for each.
         let (mut read, mut counted) = (BytesMut::new(), None);
         while let Some(frame) = next(body).await {
-            let frame = frame.map_err(|_| Unread::Body(BodyError::Incomplete))?;
+            let frame = frame.map_err(|_| BodyError::Incomplete)?;
             let Some(data) = frame.data_ref() else { continue };
             let length = read.len() + data.len();
             if length > self.bytes_max {
@@ -141,14 +141,18 @@ impl Bodies {
     }
 
     /// Counts a body that has so many bytes now.
-    fn count<'a>(&'a self, counted: &mut Option<SemaphorePermit<'a>>, length: usize) -> Result<(), Unread> {
+    fn count<'a>(
+        &'a self,
+        counted: &mut Option<SemaphorePermit<'a>>,
+        length: usize,
+    ) -> Result<(), BodyError> {
         let already = counted.as_ref().map_or(0, SemaphorePermit::num_permits);
         let more = length.saturating_sub(UNCOUNTED_BYTES).saturating_sub(already);
         if more == 0 {
             return Ok(());
         }
-        let more = u32::try_from(more).map_err(|_| Unread::NoRoom)?;
-        let more = self.held.try_acquire_many(more).map_err(|_| Unread::NoRoom)?;
+        let more = u32::try_from(more).map_err(|_| BodyError::NoRoom)?;
+        let more = self.held.try_acquire_many(more).map_err(|_| BodyError::NoRoom)?;
         match counted {
             Some(counted) => counted.merge(more),
             None => *counted = Some(more),
@@ -157,7 +161,7 @@ impl Bodies {
     }
 
     /// Takes the body of a request that is refused, for as long as a body may take, and drops it as it comes.
-    pub(super) async fn discard<R>(&self, body: R)
+    pub async fn discard<R>(&self, body: R)
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {

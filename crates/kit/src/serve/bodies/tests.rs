@@ -13,6 +13,7 @@ use super::*;
 
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
 const PATIENCE: Duration = Duration::from_secs(20);
+const SECOND: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_millis(50);
 const MEGABYTE: usize = 1 << 20;
 
@@ -77,12 +78,22 @@ impl http_body::Body for Sent {
     }
 }
 
-fn bodies(bodies_bytes_max: usize, body_timeout_ms: u64) -> Bodies {
-    Bodies::new(&AwsApiConfig { bodies_bytes_max, body_timeout_ms, ..AwsApiConfig::default() })
+fn limits(all_bytes_max: usize, time_max: Duration) -> BodyLimits {
+    BodyLimits {
+        bytes_max: MEGABYTE,
+        all_bytes_max,
+        time_max,
+        awaited_max: 4096,
+        awaited_of_network_max: 1024,
+    }
+}
+
+fn bodies(all_bytes_max: usize, time_max: Duration) -> Bodies {
+    Bodies::new(limits(all_bytes_max, time_max))
 }
 
 /// How a read ends: by the length that it has, or why it has none.
-async fn read(bodies: &Bodies, body: Sent) -> Result<usize, Unread> {
+async fn read(bodies: &Bodies, body: Sent) -> Result<usize, BodyError> {
     let held =
         timeout(PATIENCE, bodies.read(None, body)).await.expect("a body is waited for within its time alone");
     held.map(|held| held.bytes().len())
@@ -90,16 +101,16 @@ async fn read(bodies: &Bodies, body: Sent) -> Result<usize, Unread> {
 
 #[tokio::test]
 async fn a_body_is_whole_or_there_is_none() {
-    let bodies = bodies(64 * MEGABYTE, SHORT.as_millis() as u64);
-    let too_long = Unread::Body(BodyError::TooLong { bytes_max: MEGABYTE });
-    let too_slow = Unread::TooSlow { limit: SHORT };
+    let bodies = bodies(64 * MEGABYTE, SHORT);
+    let too_long = BodyError::TooLong { bytes_max: MEGABYTE };
+    let too_slow = BodyError::TooSlow { limit: SHORT };
     let cases = [
         (sent(0, 0, End::Whole), Ok(0)),
         (sent(3, 5, End::Whole), Ok(15)),
         (sent(16, MEGABYTE / 16, End::Whole), Ok(MEGABYTE)),
         (sent(17, MEGABYTE / 16, End::Whole), Err(too_long)),
         (sent(17, MEGABYTE / 16, End::Stalled), Err(too_long)),
-        (sent(3, 5, End::Broken), Err(Unread::Body(BodyError::Incomplete))),
+        (sent(3, 5, End::Broken), Err(BodyError::Incomplete)),
         (sent(3, 5, End::Stalled), Err(too_slow)),
         (sent(0, 0, End::Empty), Err(too_slow)),
     ];
@@ -110,7 +121,7 @@ async fn a_body_is_whole_or_there_is_none() {
 
 #[tokio::test]
 async fn immunity_28_a_refused_body_is_dropped_as_it_comes_and_not_for_ever() {
-    let bodies = bodies(64 * MEGABYTE, SHORT.as_millis() as u64);
+    let bodies = bodies(64 * MEGABYTE, SHORT);
     let cases = [
         (sent(16, MEGABYTE, End::Whole), 0),
         (sent(40, MEGABYTE, End::Whole), 40 - 17),
@@ -131,16 +142,16 @@ async fn immunity_28_a_refused_body_is_dropped_as_it_comes_and_not_for_ever() {
 
 #[tokio::test]
 async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_do_not_meet() {
-    let bodies = bodies(MEGABYTE, SHORT.as_millis() as u64);
+    let bodies = bodies(MEGABYTE, SHORT);
     let large = || sent(16, MEGABYTE / 16, End::Whole);
     let first = bodies.read(None, large()).await.unwrap();
-    assert_eq!(read(&bodies, large()).await, Err(Unread::NoRoom));
+    assert_eq!(read(&bodies, large()).await, Err(BodyError::NoRoom));
     assert_eq!(read(&bodies, sent(1, UNCOUNTED_BYTES, End::Whole)).await, Ok(UNCOUNTED_BYTES));
     // What stalls gives back what it held when its time is over.
     drop(first);
     assert_eq!(
         read(&bodies, sent(15, MEGABYTE / 16, End::Stalled)).await,
-        Err(Unread::TooSlow { limit: SHORT })
+        Err(BodyError::TooSlow { limit: SHORT })
     );
     assert_eq!(read(&bodies, large()).await, Ok(MEGABYTE));
     assert_eq!(bodies.held.available_permits(), MEGABYTE);
@@ -148,7 +159,7 @@ async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_
 
 #[tokio::test]
 async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
-    let bodies = bodies(MEGABYTE, PATIENCE.as_millis() as u64);
+    let bodies = bodies(MEGABYTE, PATIENCE);
     let mut body = sent(10_000, 1, End::Whole);
     assert_eq!(bodies.read(None, &mut body).await.unwrap().bytes().len(), 10_000);
     assert_eq!(body.most, 1);
@@ -175,24 +186,23 @@ impl http_body::Body for Late {
 
 #[tokio::test]
 async fn immunity_28_what_is_read_and_what_is_discarded_of_a_body_have_one_time() {
-    let bodies = bodies(64 * MEGABYTE, 1_000);
+    let bodies = bodies(64 * MEGABYTE, SECOND);
     let (begun, late) = (Instant::now(), tokio::time::sleep(Duration::from_millis(700)));
     let answer = bodies.read(None, Late(Box::pin(late), false)).await;
-    assert_eq!(answer.unwrap_err(), Unread::Body(BodyError::TooLong { bytes_max: MEGABYTE }));
+    assert_eq!(answer.unwrap_err(), BodyError::TooLong { bytes_max: MEGABYTE });
     assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn immunity_28_heads_that_stall_give_way_to_a_body_of_another_network() {
-    let config =
-        AwsApiConfig { requests_in_flight_max: 1, body_timeout_ms: 1_000, ..AwsApiConfig::default() };
-    let bodies = Bodies::new(&config);
+    let limits = limits(64 * MEGABYTE, SECOND);
+    let bodies = Bodies::new(BodyLimits { awaited_max: 4, awaited_of_network_max: 1, ..limits });
     let stalled = |last: u8| bodies.read(Some(IpAddr::from([192, 0, 2, last])), sent(1, 3, End::Stalled));
     // Four are waited for at most, and one of each network.
     let (first, second, third, fourth, fifth) =
         tokio::join!(stalled(1), stalled(2), stalled(3), stalled(4), stalled(5));
-    let too_slow = Unread::TooSlow { limit: Duration::from_secs(1) };
-    assert_eq!(first.unwrap_err(), Unread::Crowded, "it has waited longest");
+    let too_slow = BodyError::TooSlow { limit: SECOND };
+    assert_eq!(first.unwrap_err(), BodyError::Crowded, "it has waited longest");
     for answer in [second, third, fourth, fifth] {
         assert_eq!(answer.unwrap_err(), too_slow);
     }

@@ -7,8 +7,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use lanyard_kit::limits::network_of;
 use tokio::sync::oneshot;
+
+use crate::limits::network_of;
 
 /// What one site has of IPv6 at most (RFC 6177), in bits: any number of networks in it costs nothing.
 const V6_PREFIX_BITS: u32 = 48;
