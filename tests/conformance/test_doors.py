@@ -1,8 +1,11 @@
 """Who may knock at a cluster's doors, and what becomes of what is no review."""
 
+import http.client
 import json
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -15,6 +18,8 @@ from lab import ACCOUNT, hub_of
 DOORS = ["tokenreview", "subjectaccessreview"]
 # More than any review that the hub reads.
 TOO_MANY_BYTES = 5 << 20
+# A body may take a review's time; far above it, so that a hang is a failure rather than a wait.
+STALLED_SECONDS_MAX = 30
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +187,39 @@ def immunity_28_a_body_without_an_end_is_cut_off_at_the_doors_of_people_too(worl
     for headers in ({}, {"Content-Type": PROTOBUF}):
         response = cluster.post(door, b"x" * TOO_MANY_BYTES, bearer=cluster.token(ana), headers=headers)
         assert response.status_code == 413, (headers, response.status_code)
+
+
+def immunity_28_a_body_that_does_not_come_is_not_waited_for(hub, world):
+    cluster, *_ = world
+    trust = ssl.create_default_context(cafile=hub.ca)
+
+    def stalled(door: str, *authorization: str) -> int:
+        to = urlsplit(cluster.url(door))
+        connection = http.client.HTTPSConnection(to.netloc, context=trust, timeout=STALLED_SECONDS_MAX)
+        connection.putrequest("POST", to.path)
+        for value in authorization:
+            connection.putheader("Authorization", value)
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b"{")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    expected = {(door,): 401 for door in [*SELF_DOORS, *DOORS]}
+    # Anybody may say that they bear a token.
+    expected |= {(door, "Bearer x"): 408 for door in SELF_DOORS}
+    expected |= {(door, f"Bearer {cluster.spoke}"): 408 for door in DOORS}
+    with ThreadPoolExecutor(len(expected)) as pool:
+        answers = list(pool.map(lambda case: stalled(*case), expected))
+    assert answers == list(expected.values()), [door for door, *_ in expected]
+
+
+def immunity_28_who_bears_no_token_is_told_so_before_their_body_is_read(world):
+    cluster, *_ = world
+    for door in SELF_DOORS:
+        for sent in (b"no review", b"x" * TOO_MANY_BYTES):
+            response = cluster.post(door, sent, bearer="")
+            assert response.status_code == 401 and "lanyard token" in status_of(response)["message"], door
 
 
 def immunity_28_a_body_without_an_end_is_cut_off(world):

@@ -366,11 +366,11 @@ def immunity_28_a_message_without_an_end_is_cut_off(hub, door, admin):
 
 
 def test_a_caller_who_stalls_is_answered_at_the_deadline_that_they_gave(hub, door):
-    def stalled(timeout: str) -> str:
+    def stalled(timeout: str, **headers: str) -> str:
         trust = ssl.create_default_context(cafile=hub.ca)
         connection = http.client.HTTPSConnection(door.authority, context=trust, timeout=10)
         connection.putrequest("POST", CREATE_USER)
-        for name, value in (("content-type", "application/grpc"), ("grpc-timeout", timeout), ("content-length", "100")):
+        for name, value in (("content-type", "application/grpc"), ("grpc-timeout", timeout), ("content-length", "100"), *headers.items()):
             connection.putheader(name, value)
         # Ninety-five bytes of the message never come.
         connection.endheaders(b"\0\0\0\0\x5f")
@@ -378,9 +378,11 @@ def test_a_caller_who_stalls_is_answered_at_the_deadline_that_they_gave(hub, doo
         connection.close()
         return status
 
-    deadline_exceeded, invalid_argument = "4", "3"
-    assert stalled("50m") == deadline_exceeded
+    deadline_exceeded, invalid_argument, unauthenticated = "4", "3", "16"
+    assert stalled("50m", authorization="AWS4-HMAC-SHA256 x") == deadline_exceeded
     assert stalled("soon") == invalid_argument
+    # Immunity 28: whoever shows nothing is not waited for.
+    assert stalled("60S") == unauthenticated
 
 
 def test_the_door_speaks_tls_alone(door):

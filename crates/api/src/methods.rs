@@ -29,10 +29,13 @@ pub const UNKNOWN_CLUSTER: &str = "unknown_cluster";
 /// The code of a [`Denial`] for a method that no door lets through.
 pub const UNKNOWN_METHOD: &str = "unknown_method";
 
+/// What a hub tells of itself to anybody.
+pub const HUB: &str = "/lanyard.gateway.v1.Explain/Hub";
+
 /// Methods that need no signature at the front door: what a client has to know before it can sign, whether the hub is
 /// there, and what it speaks.
 pub const OPEN: &[&str] = &[
-    "/lanyard.gateway.v1.Explain/Hub",
+    HUB,
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
     "/grpc.health.v1.Health/Watch",

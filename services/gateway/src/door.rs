@@ -8,7 +8,7 @@ mod refusals;
 mod trailers;
 mod watching;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -33,21 +33,23 @@ use lanyard_api::{
 use lanyard_iam::sigv4::CertificateSignedRequest;
 use lanyard_kit::{
     Readiness,
-    serve::{self, BodyError},
+    serve::{self, Bodies, BodyError, Held},
     telemetry::{Calls, ServedLayer},
     tls::PeerIdentity,
 };
 use tonic::{Status, service::Routes};
 
 use crate::{
-    explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services, vending::RecordedVend,
+    explain::ExplainServer,
+    kubernetes::Gateway,
+    names::Signed,
+    services::Services,
+    strangers::{self, Strangers},
+    vending::RecordedVend,
 };
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 pub(crate) const FRAME_BYTES: usize = 5;
-
-/// Longest message of a call that needs no signature, in bytes: a token of 20 000 characters, a session policy and some names.
-const UNSIGNED_BYTES_MAX: usize = 32 * 1024;
 
 /// Every management method, behind authn's admission; health and reflection before it.
 ///
@@ -111,12 +113,14 @@ async fn admit<S: Services>(
     request: Request,
     next: Next,
 ) -> Response {
-    if methods::is_open(request.uri().path()) {
+    let path = request.uri().path();
+    // What the others that are open to all read of a message is bounded where they are.
+    if methods::is_open(path) && path != methods::HUB {
         return next.run(request).await;
     }
-    if methods::is_unsigned(request.uri().path()) {
-        return match unsigned_request(request).await {
-            Ok(request) => next.run(request).await,
+    if methods::is_unsigned(path) || path == methods::HUB {
+        return match unsigned_request(&gateway.strangers.unsigned, request).await {
+            Ok((request, _held)) => next.run(request).await,
             Err(status) => status.into_http(),
         };
     }
@@ -134,34 +138,67 @@ async fn admit<S: Services>(
     }
 }
 
-/// A request whose message is its own proof, whole and bounded, with where it came from in the extensions. What its sender says
+/// A request whose message needs no signature, whole and bounded, with where it came from in the extensions. What its sender says
 /// of that themselves is dropped.
-async fn unsigned_request(request: Request) -> Result<Request, Status> {
+async fn unsigned_request(bodies: &Bodies, request: Request) -> Result<(Request, Held<'_>), Status> {
     let (mut parts, body) = request.into_parts();
-    let framed =
-        serve::read_body(body, UNSIGNED_BYTES_MAX.saturating_add(FRAME_BYTES)).await.map_err(unread)?;
+    let held = strangers::read(bodies, source_ip(&parts), body).await.map_err(unread)?;
+    let framed = held.bytes().clone();
     message(framed.clone())?;
     parts.headers.remove(SOURCE_IP_METADATA);
-    if let Some(peer) = parts.extensions.get::<serve::Peer>() {
-        let ip = SourceIp(peer.address.ip());
-        parts.extensions.insert(ip);
+    if let Some(ip) = source_ip(&parts) {
+        parts.extensions.insert(SourceIp(ip));
     }
-    Ok(Request::from_parts(parts, Body::from(framed)))
+    Ok((Request::from_parts(parts, Body::from(framed)), held))
+}
+
+/// The address of the connection.
+fn source_ip(parts: &http::request::Parts) -> Option<IpAddr> {
+    parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip())
+}
+
+/// A message as it came, and what counts of it while its sender is not known.
+struct Taken<'a> {
+    framed: Bytes,
+    message: Bytes,
+    _held: Option<Held<'a>>,
+}
+
+/// Takes the message of a management call; nothing of it where its head shows no credential at all.
+async fn taken<'a>(
+    strangers: &'a Strangers,
+    bytes_max: usize,
+    parts: &http::request::Parts,
+    body: Body,
+) -> Result<Taken<'a>, Status> {
+    // A certificate of this hub is no stranger's.
+    let is_known = parts.extensions.get::<serve::Peer>().is_some_and(|peer| peer.identity.is_some());
+    if !is_known && !parts.headers.contains_key(header::AUTHORIZATION) {
+        // authn refuses it whatever it says, and has the words for that.
+        return Ok(Taken { framed: Bytes::new(), message: Bytes::new(), _held: None });
+    }
+    let (framed, held) = if is_known {
+        (serve::read_body(body, bytes_max).await.map_err(unread)?, None)
+    } else {
+        let held = strangers::read(&strangers.messages, source_ip(parts), body).await.map_err(unread)?;
+        (held.bytes().clone(), Some(held))
+    };
+    let message = message(framed.clone())?;
+    Ok(Taken { framed, message, _held: held })
 }
 
 /// The same request with its actor in the extensions.
 async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Request, Status> {
     let (mut parts, body) = request.into_parts();
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
-    let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
+    let Taken { framed, message, _held } = taken(&gateway.strangers, bytes_max, &parts, body).await?;
     let shown = shown(&parts);
-    let message = message(framed.clone())?;
     let query = AdmitQuery {
         method: parts.uri.path().to_owned(),
         authority: authority(&parts).to_owned(),
         headers: headers(&parts)?,
         body: message.clone(),
-        source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
+        source_ip: source_ip(&parts),
         certificate_principal: shown.as_ref().map(|(principal, _)| principal.clone()),
         certificate_sha256: shown.map(|(_, sha256)| sha256),
         beside: None,
@@ -248,9 +285,17 @@ fn message(mut framed: Bytes) -> Result<Bytes, Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::{convert::Infallible, net::SocketAddr};
+
+    use futures::stream;
     use tonic::Code;
 
     use super::*;
+    use crate::{GatewayConfig, strangers::UNSIGNED_BYTES_MAX};
+
+    fn strangers() -> Strangers {
+        Strangers::new(&GatewayConfig::default())
+    }
 
     #[test]
     fn a_frame_holds_exactly_one_uncompressed_message() {
@@ -270,13 +315,52 @@ mod tests {
             let request = http::Request::builder().header(SOURCE_IP_METADATA, "10.0.0.1");
             request.body(Body::from(bytes)).unwrap()
         };
-        let passed = unsigned_request(request(vec![0, 0, 0, 0, 0])).await.unwrap();
+        let bodies = strangers().unsigned;
+        let (passed, _held) = unsigned_request(&bodies, request(vec![0, 0, 0, 0, 0])).await.unwrap();
         assert_eq!(passed.headers().get(SOURCE_IP_METADATA), None, "nobody says that of themselves");
         assert_eq!(passed.extensions().get::<SourceIp>(), None, "no connection, no address");
-        let long =
-            unsigned_request(request(vec![0; UNSIGNED_BYTES_MAX + FRAME_BYTES + 1])).await.unwrap_err();
-        assert_eq!(long.code(), Code::ResourceExhausted);
-        assert_eq!(unsigned_request(request(Vec::new())).await.unwrap_err().code(), Code::InvalidArgument);
+        let long = request(vec![0; UNSIGNED_BYTES_MAX + FRAME_BYTES + 1]);
+        assert_eq!(unsigned_request(&bodies, long).await.unwrap_err().code(), Code::ResourceExhausted);
+        let empty = request(Vec::new());
+        assert_eq!(unsigned_request(&bodies, empty).await.unwrap_err().code(), Code::InvalidArgument);
+    }
+
+    /// A body of which nothing comes.
+    fn stalled() -> Body {
+        Body::from_stream(stream::pending::<Result<Bytes, Infallible>>())
+    }
+
+    fn head(authorization: Option<&str>, identity: Option<PeerIdentity>) -> http::request::Parts {
+        let mut request = http::Request::new(());
+        let address = SocketAddr::from(([192, 0, 2, 1], 1));
+        let identity = identity.map(Arc::new);
+        request.extensions_mut().insert(serve::Peer { address, identity, certificate_sha256: None });
+        if let Some(value) = authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        request.into_parts().0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn immunity_28_of_a_stranger_nothing_is_read_and_of_who_claims_to_be_none_not_for_ever() {
+        let strangers = strangers();
+        let of_nobody = taken(&strangers, 1024, &head(None, None), stalled()).await.ok().unwrap();
+        assert!(of_nobody.framed.is_empty() && of_nobody.message.is_empty());
+        let claimed = taken(&strangers, 1024, &head(Some("x"), None), stalled()).await.err().unwrap();
+        assert_eq!(claimed.code(), Code::DeadlineExceeded);
+        let unsigned = unsigned_request(&strangers.unsigned, Request::new(stalled())).await.unwrap_err();
+        assert_eq!(unsigned.code(), Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_whole_whether_its_sender_is_known_or_only_claims_to_be() {
+        let strangers = strangers();
+        let service = PeerIdentity::Service { hub: "h".to_owned(), name: "spoke".to_owned() };
+        for head in [head(Some("x"), None), head(None, Some(service))] {
+            let body = Body::from(Bytes::from_static(&[0, 0, 0, 0, 2, 7, 8]));
+            let whole = taken(&strangers, 1024, &head, body).await.ok().unwrap();
+            assert_eq!((whole.framed.len(), &*whole.message), (7, &[7, 8][..]));
+        }
     }
 
     #[test]

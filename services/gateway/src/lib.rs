@@ -18,6 +18,7 @@ pub mod remote;
 mod reviews;
 mod revisions;
 mod services;
+mod strangers;
 mod vending;
 
 pub use config::GatewayConfig;

@@ -19,6 +19,7 @@ use lanyard_kit::{
     serve::{self, BodyError},
     telemetry::{Label as _, names, trace::span},
     tls::PeerIdentity,
+    within,
 };
 use serde_json::json;
 use tower::BoxError;
@@ -36,6 +37,7 @@ use crate::{
     directory::Spoke,
     reviews::{Answered, Kind},
     services::Services,
+    strangers,
 };
 
 /// Most bytes that are read of a review that is too long, only to be thrown away.
@@ -127,7 +129,7 @@ async fn issuer_route<S: Services>(
 ) -> Response<Body> {
     let begun = Instant::now();
     let (method, headers) = (request.method().clone(), request.headers().clone());
-    drain(request).await;
+    drain(&gateway, request).await;
     let response = issuer::answer(&gateway, &uid, &document, &method, &headers).await;
     gateway.answered(Route::Issuer, response.status(), begun.elapsed());
     response
@@ -150,7 +152,7 @@ pub(super) async fn review<S: Services, B: RequestBody>(
     };
     let (response, took) = match known {
         Err(refused) => {
-            drain(request).await;
+            drain(gateway, request).await;
             (*refused, begun.elapsed())
         }
         Ok(spoke) => {
@@ -204,26 +206,24 @@ fn tell(span: &Span, spoke: &Spoke, took: Duration, answered: Answered) -> Respo
     response
 }
 
-/// Most bytes of a refused request that are read before it is answered.
-const DRAINED_BYTES_MAX: usize = 256 * 1024;
-
-/// Takes the body of a request that is refused by its head. A client that is still sending would otherwise see its
-/// connection cut and not the answer.
-async fn drain<B: RequestBody>(request: http::Request<B>) {
-    // Too long or cut short: the answer is the same refusal.
-    let _ = serve::read_body(request.into_body(), DRAINED_BYTES_MAX).await;
+/// Takes the body of a request that is refused by its head, and drops it as it comes. A client that is still sending would otherwise
+/// see its connection cut and not the answer.
+async fn drain<S: Services, B: RequestBody>(gateway: &Gateway<S>, request: http::Request<B>) {
+    gateway.strangers.reviews.discard(request.into_body()).await;
 }
 
+/// The body of a review of an API server that is known. It has a review's time: then the API server gives up soon.
 async fn read<S: Services, B: RequestBody>(
     gateway: &Gateway<S>,
     request: http::Request<B>,
 ) -> Result<Bytes, Unread> {
-    let bytes_max = gateway.parts.config.review_bytes_max;
+    let (bytes_max, limit) = (gateway.parts.config.review_bytes_max, gateway.parts.config.review_timeout());
     let mut body = Headed::of(request.into_body(), bytes_max);
-    let read = serve::read_body(&mut body, bytes_max).await;
+    let read = within(limit, serve::read_body(&mut body, bytes_max)).await;
+    let read = read.unwrap_or(Err(BodyError::TooSlow { limit }));
     if matches!(read, Err(BodyError::TooLong { .. })) {
         // In vain where it takes too long: then the connection is cut.
-        let _ = tokio::time::timeout(gateway.parts.config.review_timeout(), discard(&mut body)).await;
+        let _ = tokio::time::timeout(limit, discard(&mut body)).await;
     }
     read.map_err(|error| body.unread(error))
 }
@@ -329,7 +329,7 @@ async fn kubectl<S: Services>(
     request: Request,
 ) -> Response<Body> {
     if let Some(refused) = impersonates(request.headers()) {
-        drain(request).await;
+        drain(gateway, request).await;
         return refused;
     }
     if request.method() == Method::GET {
@@ -343,20 +343,31 @@ async fn kubectl<S: Services>(
         _ => ("", None),
     };
     let Some(review) = review else {
-        drain(request).await;
+        drain(gateway, request).await;
         return discovery::answer("");
     };
     let headers = request.headers().clone();
+    let token = match self_review::bearer(&headers) {
+        Ok(token) => token,
+        Err(why) => {
+            drain(gateway, request).await;
+            return answer::status(StatusCode::UNAUTHORIZED, why);
+        }
+    };
     // No cluster and no such person answer alike, so that names of clusters cannot be tried.
     let Some(spoke) = gateway.parts.directory.by_id(id) else {
-        drain(request).await;
+        drain(gateway, request).await;
         return answer::status(StatusCode::UNAUTHORIZED, "Unauthorized");
     };
     let span = span_of(&request, KUBECTL, &spoke);
+    let from = request.extensions().get::<serve::Peer>().map(|peer| peer.address.ip());
     let answered = async {
-        match read(gateway, request).await {
-            Ok(body) => self_review::answer(gateway, &spoke, review, version, &headers, body).await,
-            Err(Unread { error, .. }) => unread(error),
+        // Anybody may say that they bear a token.
+        match strangers::read(&gateway.strangers.reviews, from, request.into_body()).await {
+            Ok(body) => {
+                self_review::answer(gateway, &spoke, review, version, &headers, token, body.bytes()).await
+            }
+            Err(error) => unread(error),
         }
     };
     let response = pin!(answered).instrument(span.clone()).await;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use lanyard_api::{
     Fault, UserInfo,
@@ -81,26 +80,31 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<SelfReviewIn, Box<Response<B
     parsed.map_err(|error| Box::new(token_review::malformed(&error)))
 }
 
-/// The bearer token of a person's own request.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .strip_prefix("Bearer ")
+/// The bearer token of a person's own request; or why there is none that is looked at, whatever else they send.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
         .filter(|token| !token.is_empty())
+        .ok_or("no bearer token: use `lanyard token` as exec plugin")?;
+    if token.starts_with(BREAK_GLASS_PREFIX) {
+        return Err("a break-glass credential opens a cluster's API server, once: do not spend it here");
+    }
+    Ok(token)
 }
 
-/// Answers a person about themselves.
+/// Answers the bearer of a token about themselves.
 pub(super) async fn answer<S: Services>(
     gateway: &Arc<Gateway<S>>,
     spoke: &Spoke,
     review: SelfReview,
     path_version: &str,
     headers: &HeaderMap,
-    body: Bytes,
+    token: &str,
+    body: &[u8],
 ) -> Response<Body> {
-    let envelope = match read(headers, &body) {
+    let envelope = match read(headers, body) {
         Ok(envelope) => envelope,
         Err(refused) => return *refused,
     };
@@ -119,16 +123,6 @@ pub(super) async fn answer<S: Services>(
     let Some(_place) = gateway.admit() else {
         return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
     };
-    let Some(token) = bearer(headers) else {
-        return answer::status(
-            StatusCode::UNAUTHORIZED,
-            "no bearer token: use `lanyard token` as exec plugin",
-        );
-    };
-    if token.starts_with(BREAK_GLASS_PREFIX) {
-        let why = "a break-glass credential opens a cluster's API server, once: do not spend it here";
-        return answer::status(StatusCode::UNAUTHORIZED, why);
-    }
     let limit = gateway.parts.config.review_timeout();
     let reached = Reached::default();
     let work = pin!(async {

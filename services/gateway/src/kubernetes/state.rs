@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{issuer::Pages, kept::Answers};
 use crate::{
-    config::GatewayConfig, directory::Directory, recorder::Recorder, revisions::Revisions, services::Services,
+    config::GatewayConfig, directory::Directory, recorder::Recorder, revisions::Revisions,
+    services::Services, strangers::Strangers,
 };
 
 /// What a hub tells of itself to anybody.
@@ -53,6 +54,7 @@ pub struct Parts<S> {
 pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
+    pub(crate) strangers: Strangers,
     pub(super) answers: Answers,
     pub(super) issuer_pages: Pages,
     requests: Counters<(Route, StatusClass)>,
@@ -64,8 +66,10 @@ impl<S: Services> Gateway<S> {
     pub fn new(parts: Parts<S>) -> Arc<Self> {
         let in_flight = Semaphore::new(parts.config.reviews_in_flight_max);
         let answers = Answers::new(parts.config.answers_max, parts.revisions.clone());
+        let strangers = Strangers::new(&parts.config);
         Arc::new(Self {
             parts,
+            strangers,
             answers,
             issuer_pages: Pages::default(),
             in_flight,
