@@ -100,7 +100,7 @@ def test_a_review_without_version_and_kind_is_read_as_v1(world):
     assert response.json()["status"]["authenticated"]
 
 
-def immunity_29_audiences_are_the_common_ones_never_an_echo(world):
+def immunity_29_audiences_are_the_common_ones_never_an_echo(hub, world):
     cluster, ana = world
     token = cluster.token(ana)
 
@@ -114,7 +114,13 @@ def immunity_29_audiences_are_the_common_ones_never_an_echo(world):
     for foreign in (["vault"], ["vault", "other"], [OWN_AUDIENCE + "/"], [OWN_AUDIENCE.upper()], [""]):
         status = audiences(foreign)
         assert status["authenticated"] is False and status.keys() == {"authenticated", "error"}, foreign
-        assert with_id(status["error"])[0] == "audience"
+        reason, decision = with_id(status["error"])
+        assert reason == "audience"
+        explained = hub.explain_decision(decision)
+        [was] = explained["stages"]
+        assert f"audiences of the cluster: `{OWN_AUDIENCE}`" in was["lines"], was
+        assert any(line.startswith(f"audiences asked for: `{foreign[0]}`") for line in was["lines"]), was
+        assert "--api-audiences" in str(explained["advice"]), explained
 
 
 def test_a_cluster_has_the_audiences_it_was_given(hub):

@@ -6,6 +6,7 @@
 //! services elsewhere.
 
 mod again;
+mod audiences;
 pub mod config;
 pub mod directory;
 pub mod door;

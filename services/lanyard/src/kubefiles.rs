@@ -152,6 +152,21 @@ pub fn rotation_flags(signing_key: &str, public_key: &str) -> Vec<String> {
     ]
 }
 
+/// What kubeadm calls the issuer of a cluster, unless told otherwise.
+const KUBEADM_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// Which audiences the API server has to have with these files, in words: each TokenReview asks for all of them.
+pub fn audience_note(cluster: &Cluster) -> String {
+    let own = cluster.audiences.join(",");
+    format!(
+        "audiences: the API server asks about tokens for its --api-audiences, which without that flag are its \
+         --service-account-issuer alone. One of them has to be the cluster's ({own}), or every login is refused as `audience`. With \
+         kubeadm's issuer: --api-audiences={KUBEADM_ISSUER},{own} (its own stays, for the tokens of ServiceAccounts). Or give the \
+         cluster the API server's: `lanyard cluster update {} --audience AUDIENCE`, with each that it is to have.",
+        cluster.id
+    )
+}
+
 /// What revocation means with these files, in words.
 pub fn revocation_note(cluster: &Cluster, way: Way) -> String {
     let mut note = String::new();
@@ -257,6 +272,15 @@ mod tests {
         ));
         assert_eq!(note("1.30"), note("1.35"));
         assert!(note("1.28").contains("every request of everybody goes to the hub first"));
+        let own = vec!["https://a.example".to_owned(), "b".to_owned()];
+        let audiences = audience_note(&Cluster { audiences: own, ..cluster() });
+        assert!(
+            audiences.contains(
+                "--api-audiences=https://kubernetes.default.svc.cluster.local,https://a.example,b "
+            ),
+            "{audiences}"
+        );
+        assert!(audiences.contains("`lanyard cluster update dev --audience"), "{audiences}");
     }
 
     #[test]

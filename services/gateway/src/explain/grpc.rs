@@ -13,7 +13,7 @@ use lanyard_proto::gateway::v1::{self as pb, explain_server};
 use tonic::{Request, Response, Status};
 
 use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject, anew};
-use crate::{kubernetes::Gateway, names::Signed, services::Services};
+use crate::{audiences, kubernetes::Gateway, names::Signed, services::Services};
 
 /// Serves explanations to admitted callers, and the hub's own names to anybody.
 pub struct ExplainServer<S> {
@@ -175,10 +175,16 @@ fn record_explanation(record: &DecisionRecord, is_decided_here: bool) -> pb::Exp
     }
 }
 
+/// What helps an API server that asks for none of its cluster's audiences: a token that is gone through stage by stage shows none of it.
+const AUDIENCE_ADVICE: &str = "let the API server's `--api-audiences` hold one of the cluster's beside its own (without that flag they are its \
+                               `--service-account-issuer` alone), or give the cluster the API server's: `lanyard cluster update ID --audience \
+                               AUDIENCE`, with each that it is to have";
+
 /// The next step, where it can be told by the record alone.
 fn record_advice(record: &DecisionRecord) -> Option<&'static str> {
     match record.outcome {
         DecisionOutcome::NoAnswer => Some(super::FAULT_ADVICE),
+        DecisionOutcome::Refused if audiences::are_told(record) => Some(AUDIENCE_ADVICE),
         // A token is not kept, and whose it would have been is not proven.
         DecisionOutcome::Refused if record.kind == DecisionKind::TokenReview && record.question.is_none() => {
             Some("`lanyard explain --token -` goes through such a token stage by stage")
@@ -257,5 +263,17 @@ mod tests {
         assert!(advice(DecisionOutcome::Refused).concat().contains("--token -"));
         assert!(advice(DecisionOutcome::NoAnswer).concat().contains("not a refusal"));
         assert!(advice(DecisionOutcome::Verified).is_empty());
+        let refused = |detail: String| DecisionRecord {
+            reason: audiences::CODE.into(),
+            detail: detail.into(),
+            ..record(DecisionKind::TokenReview, DecisionOutcome::Refused)
+        };
+        let asked = refused(audiences::told(&["https://issuer".to_owned()], &["own".to_owned()]));
+        let told = record_explanation(&asked, false);
+        assert!(told.advice.concat().contains("--api-audiences"), "{:?}", told.advice);
+        assert!(told.stages[0].lines.contains(&"audiences asked for: `https://issuer`".to_owned()));
+        // Of a token's own audience something else is to be said.
+        let of_a_token = record_explanation(&refused("the token is for others".to_owned()), false);
+        assert!(of_a_token.advice.concat().contains("--token -"));
     }
 }

@@ -26,6 +26,7 @@ use super::{
     },
 };
 use crate::{
+    audiences,
     directory::Spoke,
     recorder,
     reviews::{Answered, Review as Reviewed},
@@ -92,7 +93,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         Ok(audiences) => audiences,
         Err(denial) => {
             let what = of_token(&TokenDigest::of(&review.spec.token));
-            let refused = Refused { denial, who: "".into(), what, detail: "".into(), question: None };
+            let detail = audiences::told(&asked, &spoke.cluster.audiences).into();
+            let refused = Refused { denial, who: "".into(), what, detail, question: None };
             return write(gateway, spoke, version, &Outcome::Refused(refused), None);
         }
     };
@@ -132,7 +134,7 @@ fn intersection(asked: &[String], own: &[String]) -> Result<Option<Vec<String>>,
     let both: Vec<String> = asked.iter().filter(|audience| own.contains(audience)).cloned().collect();
     if both.is_empty() {
         return Err(Denial {
-            code: "audience".into(),
+            code: audiences::CODE.into(),
             message: "none of the audiences asked for is this cluster's".to_owned(),
         });
     }

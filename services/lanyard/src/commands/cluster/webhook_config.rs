@@ -187,7 +187,8 @@ impl<'a> Files<'a> {
             let text = kubefiles::authorization_configuration(&self.folder.at(ACCESS_REVIEW), structured);
             files.push((AUTHORIZATION, text));
         }
-        files.push((FLAGS, self.flags().join("\n") + "\n"));
+        let audiences = kubefiles::audience_note(self.cluster);
+        files.push((FLAGS, format!("{}\n# {audiences}\n", self.flags().join("\n"))));
         files
     }
 
@@ -233,7 +234,11 @@ impl<'a> Files<'a> {
             credential,
             files: self.folder.written(names(self.way)),
             flags: self.flags(),
-            note: kubefiles::revocation_note(self.cluster, self.way),
+            note: format!(
+                "{}\n{}",
+                kubefiles::audience_note(self.cluster),
+                kubefiles::revocation_note(self.cluster, self.way)
+            ),
             folder: self.folder.path().to_owned(),
         }
     }
@@ -290,6 +295,9 @@ mod tests {
             Files::in_folder(Folder::make(&out, None).unwrap(), &cluster, "https://hub.example", way(version))
         };
         assert!(!files("1.28").are_there(way("1.28")), "of an empty folder");
+        let flags = files("1.35").contents("PEM", &"lsp_x".into()).pop().unwrap().1;
+        assert!(flags.lines().all(|line| line.starts_with("--") || line.starts_with("# ")), "{flags}");
+        assert!(flags.contains("\n# audiences: ") && flags.ends_with('\n'), "{flags}");
         for (written, asked, are_kept) in [
             ("1.28", "1.28", true),
             // No AuthorizationConfiguration is missed where there is none to be.
