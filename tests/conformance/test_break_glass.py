@@ -16,6 +16,9 @@ def arm(hub, cluster) -> str:
 
 def test_an_armed_identity_opens_its_cluster_once(hub, cluster):
     credential = arm(hub, cluster)
+    # A review for the audiences of others does not spend it.
+    foreign = cluster.token_review(credential, audiences=["vault"])["status"]
+    assert foreign["authenticated"] is False and with_id(foreign["error"])[0] == "audience", foreign
     status = cluster.token_review(credential)["status"]
     assert status["authenticated"], status
     user = status["user"] | {"groups": [*status["user"]["groups"], "system:authenticated"]}

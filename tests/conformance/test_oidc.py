@@ -62,6 +62,10 @@ def test_claims_become_username_and_groups(hub, corp, issuer):
     assert cluster.verdict(user, **PODS)[0] == "no opinion", "the cluster's own RBAC decides"
     audiences = cluster.token_review(token(), audiences=["https://kubernetes.default.svc"])["status"]["audiences"]
     assert audiences == ["https://kubernetes.default.svc"]
+    # Of an issuer that the cluster takes tokens of, good or not: it is ours, and for others.
+    for ours in (token(), token(aud="another")):
+        foreign = cluster.token_review(ours, audiences=["vault"])["status"]
+        assert foreign["authenticated"] is False and with_id(foreign["error"])[0] == "audience", foreign
 
 
 def test_an_issuer_whose_keys_are_there_is_associated_without_a_word(hub, cluster, issuer, client):

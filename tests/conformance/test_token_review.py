@@ -59,6 +59,12 @@ def test_a_token_of_another_kind_is_nobody_here_which_the_api_server_caches(worl
     }
 
 
+@pytest.mark.parametrize("token", ["", "abc", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "K8S-AWS-V1.aHR0cHM"])
+def test_a_token_of_another_kind_is_nobody_here_for_whatever_audience(world, token):
+    cluster, _ = world
+    assert cluster.token_review(token, audiences=["vault"])["status"] == {"authenticated": False}
+
+
 def test_the_record_of_a_refused_token_names_it_by_its_digest_and_the_part_that_failed(world, hub):
     cluster, ana = world
     token = cluster.token(ana, header="x-other")
@@ -121,6 +127,8 @@ def immunity_29_audiences_are_the_common_ones_never_an_echo(hub, world):
         assert f"audiences of the cluster: `{OWN_AUDIENCE}`" in was["lines"], was
         assert any(line.startswith(f"audiences asked for: `{foreign[0]}`") for line in was["lines"]), was
         assert "--api-audiences" in str(explained["advice"]), explained
+    # Of our kind it is, whoever made it up.
+    assert with_id(cluster.token_review("k8s-aws-v1.aHR0cHM", audiences=["vault"])["status"]["error"])[0] == "audience"
 
 
 def test_a_cluster_has_the_audiences_it_was_given(hub):

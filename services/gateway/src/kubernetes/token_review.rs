@@ -89,16 +89,18 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         return Answered::unread(Reviewed::TokenShed, shed);
     };
     let asked = review.spec.audiences.unwrap_or_default();
+    let token = review.spec.token.as_ref();
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
         Ok(audiences) => audiences,
+        // Rare, and of its own size: the way of all others has no room for it.
         Err(denial) => {
-            let what = of_token(&TokenDigest::of(&review.spec.token));
-            let detail = audiences::told(&asked, &spoke.cluster.audiences).into();
-            let refused = Refused { denial, who: "".into(), what, detail, question: None };
-            return write(gateway, spoke, version, &Outcome::Refused(refused), None);
+            let query = Query { token, digest: None, audiences: &asked, explain: false };
+            return match Box::pin(foreign(gateway, spoke, query, denial)).await {
+                Ok(outcome) => write(gateway, spoke, version, &outcome, None),
+                Err(fault) => no_answer(gateway, spoke, version, &fault, unproven(token)),
+            };
         }
     };
-    let token = review.spec.token.as_ref();
     let digest = keepable(token);
     let now = gateway.parts.clock.now();
     if let Some(digest) = digest {
@@ -139,6 +141,31 @@ fn intersection(asked: &[String], own: &[String]) -> Result<Option<Vec<String>>,
         });
     }
     Ok(Some(both))
+}
+
+/// How a token ends that was asked about for none of the cluster's audiences: of our kind it is refused for that, whosever it is; of
+/// another kind it is no more ours for any other audience, which the API server may keep.
+async fn foreign<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    query: Query<'_>,
+    denial: Denial,
+) -> Result<Outcome, Fault> {
+    let Query { token, audiences: asked, .. } = query;
+    // By its beginning, for a break-glass credential would be spent.
+    if !looks_like_token(token) && !token.starts_with(BREAK_GLASS_PREFIX) {
+        let limit = gateway.parts.config.review_timeout();
+        let work = std::pin::pin!(prove(gateway, spoke, query));
+        let worked = within(limit, caught("token review", work)).await;
+        let timed_out = |_| Fault::TimedOut { part: "the review".into(), limit };
+        let bearer = worked.map_err(timed_out)?.unwrap_or(Err(Fault::Internal))?;
+        if matches!(bearer, Bearer::Ended(Outcome::NotOurs)) {
+            return Ok(Outcome::NotOurs);
+        }
+    }
+    let what = of_token(&TokenDigest::of(token));
+    let detail = audiences::told(asked, &spoke.cluster.audiences).into();
+    Ok(Outcome::Refused(Refused { denial, who: "".into(), what, detail, question: None }))
 }
 
 /// The digest of a token whose answer may be kept: of one kind, and no longer than one is.
