@@ -187,8 +187,7 @@ impl<'a> Files<'a> {
             let text = kubefiles::authorization_configuration(&self.folder.at(ACCESS_REVIEW), structured);
             files.push((AUTHORIZATION, text));
         }
-        let audiences = kubefiles::audience_note(self.cluster);
-        files.push((FLAGS, format!("{}\n# {audiences}\n", self.flags().join("\n"))));
+        files.push((FLAGS, self.flags().join("\n") + "\n"));
         files
     }
 
@@ -295,9 +294,6 @@ mod tests {
             Files::in_folder(Folder::make(&out, None).unwrap(), &cluster, "https://hub.example", way(version))
         };
         assert!(!files("1.28").are_there(way("1.28")), "of an empty folder");
-        let flags = files("1.35").contents("PEM", &"lsp_x".into()).pop().unwrap().1;
-        assert!(flags.lines().all(|line| line.starts_with("--") || line.starts_with("# ")), "{flags}");
-        assert!(flags.contains("\n# audiences: ") && flags.ends_with('\n'), "{flags}");
         for (written, asked, are_kept) in [
             ("1.28", "1.28", true),
             // No AuthorizationConfiguration is missed where there is none to be.
