@@ -7,11 +7,11 @@ use lanyard_api::{
     ClaimValue, OidcIdentity,
     aws_auth::RESERVED_USERNAME_PREFIXES,
     grants,
-    mapping::{EMAIL_CLAIM, Grant, GrantKind, IdentityProviderSettings, MatchedBy},
+    mapping::{AuthenticationMode, EMAIL_CLAIM, Grant, GrantKind, IdentityProviderSettings, MatchedBy},
 };
 
 use crate::{
-    resolution::{Badge, RESERVED_USERNAME, Refused, TEMPLATE_REFUSED},
+    resolution::{Badge, RESERVED_USERNAME, Refused, TEMPLATE_REFUSED, counts_aws_auth, counts_entries},
     rules::{entry::GROUP_BYTES_MAX, identity_provider::RESERVED_GROUP_PREFIXES, shown},
     snapshot::ClusterSnapshot,
 };
@@ -36,8 +36,12 @@ const CLAIM_INVALID: &str = "claim_invalid";
 /// Longest username, in bytes: the longest prefix by default, and a subject of the longest.
 const USERNAME_BYTES_MAX: usize = 1_300;
 
-/// The badge of somebody whom an issuer knows, or why there is none.
-pub(crate) fn badge(snapshot: &ClusterSnapshot, identity: &OidcIdentity) -> Result<Badge, Refused> {
+/// The badge of somebody whom an issuer knows, or why there is none. The cluster's mode says whose usernames are others'.
+pub(crate) fn badge(
+    mode: AuthenticationMode,
+    snapshot: &ClusterSnapshot,
+    identity: &OidcIdentity,
+) -> Result<Badge, Refused> {
     let found =
         snapshot.identity_providers().iter().find(|config| config.settings.issuer_url == identity.issuer);
     let Some(config) = found.filter(|config| config.id == identity.config) else {
@@ -45,7 +49,7 @@ pub(crate) fn badge(snapshot: &ClusterSnapshot, identity: &OidcIdentity) -> Resu
             "the configuration that the token was verified by is no longer associated with the cluster";
         return Err(Refused::new(PROVIDER_GONE, message));
     };
-    let read = Read { settings: &config.settings, identity, snapshot };
+    let read = Read { settings: &config.settings, identity, mode, snapshot };
     read.required()?;
     let (username, groups) = (read.username()?, read.groups()?);
     let grant = Grant {
@@ -61,6 +65,7 @@ pub(crate) fn badge(snapshot: &ClusterSnapshot, identity: &OidcIdentity) -> Resu
 struct Read<'a> {
     settings: &'a IdentityProviderSettings,
     identity: &'a OidcIdentity,
+    mode: AuthenticationMode,
     snapshot: &'a ClusterSnapshot,
 }
 
@@ -118,8 +123,8 @@ impl Read<'_> {
             let message = format!("the username becomes `{}`, which is one of another issuer", shown(&name));
             return Err(Refused::new(RESERVED_USERNAME, message));
         }
-        if self.snapshot.is_entry_name_of_another(&name, "")
-            || self.snapshot.is_aws_auth_name_of_another(&name, "")
+        if (counts_entries(self.mode) && self.snapshot.is_entry_name_of_another(&name, ""))
+            || (counts_aws_auth(self.mode) && self.snapshot.is_aws_auth_name_of_another(&name, ""))
         {
             let message = format!(
                 "the username becomes `{}`, which an access entry or aws-auth gives to a principal: use a prefix",

@@ -2,15 +2,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_api::{
     Authority, ClusterUid, EntryId, IdentityProviderConfigId,
+    aws_auth::AwsAuth,
     mapping::{AccessEntry, EntryType, IdentityProviderConfig},
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::snapshot::{Entry, Parts};
+use crate::snapshot::{Entry, InForce, Parts};
 
 const ISSUER: &str = "https://okta.example";
+const BOTH: AuthenticationMode = AuthenticationMode::ApiAndConfigMap;
 
 fn text(text: &str) -> ClaimValue {
     ClaimValue::Text(text.to_owned())
@@ -39,24 +41,38 @@ fn config(issuer: &str) -> IdentityProviderConfig {
     IdentityProviderConfig { id, cluster, settings, created_at: OffsetDateTime::UNIX_EPOCH }
 }
 
-fn snapshot(configs: Vec<IdentityProviderConfig>) -> ClusterSnapshot {
-    let entry = AccessEntry {
+fn entry(username: &str) -> AccessEntry {
+    AccessEntry {
         id: EntryId::random(),
         cluster: ClusterUid::random(),
         authority: Authority::Local,
         principal_arn: "arn:aws:iam::111122223333:user/root".parse().unwrap(),
         principal_id: None,
         entry_type: EntryType::Standard,
-        username: "cluster-root".to_owned(),
+        username: username.to_owned(),
         groups: Vec::new(),
         tags: BTreeMap::new(),
         ends_at: None,
         pin_until: None,
         created_at: OffsetDateTime::UNIX_EPOCH,
         modified_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+fn snapshot(configs: Vec<IdentityProviderConfig>) -> ClusterSnapshot {
+    beside("cluster-root", None, configs)
+}
+
+/// The configurations beside an entry and a line of aws-auth, which give these usernames.
+fn beside(by_entry: &str, by_line: Option<&str>, configs: Vec<IdentityProviderConfig>) -> ClusterSnapshot {
+    let in_force = |username: &str| {
+        let role = "arn:aws:iam::111122223333:role/dev";
+        let map = format!("mapRoles: |\n  - rolearn: {role}\n    username: '{username}'\n");
+        Arc::new(InForce::compile(1, AwsAuth::check(&map).auth))
     };
     ClusterSnapshot::compile(Parts {
-        entries: vec![Arc::new(Entry::compile(entry).unwrap())],
+        entries: vec![Arc::new(Entry::compile(entry(by_entry)).unwrap())],
+        aws_auth: by_line.map(in_force),
         identity_providers: configs.into_iter().map(Arc::new).collect(),
         ..Parts::default()
     })
@@ -80,7 +96,7 @@ fn come_to(change: &dyn Fn(&mut IdentityProviderSettings), claims: &[(&str, Clai
     other.settings.name = "dex".to_owned();
     other.settings.username_prefix = Some("dex:".to_owned());
     other.settings.groups_prefix = Some("dex:".to_owned());
-    match badge(&snapshot(vec![own, other]), &ana(claims)) {
+    match badge(BOTH, &snapshot(vec![own, other]), &ana(claims)) {
         Ok(badge) => format!("{} [{}]", badge.username, badge.groups.join(",")),
         Err(refused) => refused.code.to_owned(),
     }
@@ -128,6 +144,25 @@ fn claims_become_username_and_groups_as_kubernetes_has_it() {
     ];
     for (nth, (found, expected)) in cases.iter().enumerate() {
         assert_eq!(found, expected, "case {nth}");
+    }
+}
+
+#[test]
+fn a_username_is_anothers_only_where_what_gives_it_counts() {
+    use AuthenticationMode::{Api, ConfigMap};
+    let mut own = config(ISSUER);
+    own.settings.username_prefix = Some("-".to_owned());
+    let snapshot = beside("of-entry", Some("of-line"), vec![own]);
+    for (sub, refused_in) in
+        [("of-entry", vec![BOTH, Api]), ("of-line", vec![BOTH, ConfigMap]), ("of-nobody", vec![])]
+    {
+        for mode in [ConfigMap, BOTH, Api] {
+            let found = badge(mode, &snapshot, &ana(&[("sub", text(sub))]));
+            match refused_in.contains(&mode) {
+                true => assert_eq!(found.unwrap_err().code, TEMPLATE_REFUSED, "{sub} {mode:?}"),
+                false => assert_eq!(found.unwrap().username, sub, "{mode:?}"),
+            }
+        }
     }
 }
 
@@ -200,7 +235,7 @@ fn immunity_39_another_configuration_than_the_one_that_proved_it_is_none() {
     let mut made_anew = config(ISSUER);
     made_anew.id = IdentityProviderConfigId::random();
     for configs in [vec![], vec![config("https://dex.example")], vec![made_anew]] {
-        let refused = badge(&snapshot(configs), &ana(&claims)).unwrap_err();
+        let refused = badge(BOTH, &snapshot(configs), &ana(&claims)).unwrap_err();
         assert_eq!(refused.code, PROVIDER_GONE);
     }
 }

@@ -175,7 +175,7 @@ impl Mapping {
         if let Some(block) = view.blocks().iter().find_map(|set| set.find_oidc(identity)) {
             return Resolution::Blocked(block);
         }
-        match claims::badge(&view.snapshot, identity) {
+        match claims::badge(view.cluster.authentication_mode, &view.snapshot, identity) {
             Ok(found) => {
                 let (key, now) = (self.inner.proof_key.get(), self.inner.store.clock().now());
                 let mapped = badge::oidc_user_info(found, identity, &view.cluster, &key, now);
