@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use lanyard_api::{
-    Authority, Scope,
+    Authority, EntryId, Scope,
     access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
     aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
     mapping::{
@@ -21,7 +21,7 @@ use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError,
 
 use crate::{
     key,
-    resolution::{can_be_named, counts_entries},
+    resolution::{can_be_named, counts_aws_auth, counts_entries},
     rules::sure,
 };
 
@@ -104,6 +104,28 @@ pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Res
         Some(row) => tx.put(&row).await,
         None => tx.delete::<Administrator>(scope, &source).await.map(drop),
     }
+}
+
+/// Makes all rows of a cluster anew. An issuer came or went, and with it the prefix under which nobody else gets in by a template.
+pub(crate) async fn sync_cluster(tx: &mut Transaction, cluster: &Cluster) -> Result<(), StoreError> {
+    let scope = Scope::Cluster(cluster.uid);
+    let associations: Vec<PolicyAssociation> = tx.list(scope).await?;
+    let administering: HashSet<EntryId> = associations
+        .iter()
+        .filter(|association| makes_administrator(association))
+        .map(|association| association.entry)
+        .collect();
+    if !administering.is_empty() {
+        let entries: Vec<AccessEntry> = tx.list(scope).await?;
+        for entry in entries.iter().filter(|entry| administering.contains(&entry.id)) {
+            sync_entry(tx, entry).await?;
+        }
+    }
+    if !counts_aws_auth(cluster.authentication_mode) {
+        return Ok(());
+    }
+    let auth = in_force(tx, cluster).await?;
+    sync_aws_auth(tx, cluster, &auth).await
 }
 
 /// The key under which an entry's association with the administrator's policy is stored, if it has it.

@@ -21,6 +21,7 @@ use super::{
     updates,
 };
 use crate::{
+    administrators,
     config::Limits,
     rules::{self, Broken, Rule, identity_provider as rule},
     snapshot::ClusterSnapshot,
@@ -61,6 +62,7 @@ impl IdentityProviders for Mapping {
             Err(StoreError::Exists { .. }) => return Err(CallError::exists(CONFIG, &config.settings.name)),
             other => other?,
         }
+        administrators::sync_cluster(&mut tx, &cluster).await?;
         let kind = ClusterUpdateType::AssociateIdentityProvider;
         updates::identity_provider(&mut tx, cluster.uid, kind, &config.settings.name).await?;
         commit(tx, scope, detail(&cluster, config), notices).await
@@ -100,8 +102,11 @@ impl IdentityProviders for Mapping {
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("disassociate_identity_provider_config", &by, &[scope]).await?);
         let id = find(&snapshot, &named)?.id;
+        let cluster = current(&mut tx, &cluster).await?;
         let gone: Option<IdentityProviderConfig> = tx.delete(scope, &id.to_string()).await?;
         let gone = gone.ok_or_else(|| missing(&named))?;
+        // Whom its prefix kept out gets in again: an administrator who counted as none is one.
+        administrators::sync_cluster(&mut tx, &cluster).await?;
         let notices = vec![format!("nobody of `{}` gets in any more", gone.settings.issuer_url)];
         let kind = ClusterUpdateType::DisassociateIdentityProvider;
         updates::identity_provider(&mut tx, cluster.uid, kind, &gone.settings.name).await?;

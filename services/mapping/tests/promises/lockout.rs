@@ -17,7 +17,7 @@ use crate::{
     bench::*,
     blocks::{block, principal},
     entries::change,
-    identity_providers::issuer,
+    identity_providers::{issuer, provider},
 };
 
 /// Methods that can take a cluster's last administrator, each with a case below.
@@ -48,7 +48,7 @@ const HARMLESS: [&str; 16] = [
     "ArmBreakGlass",
     "DisarmBreakGlass",
     // Nobody of an issuer counts as an administrator, and none is associated that would take the username of one who does: see
-    // `immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there`.
+    // `immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there`. Its end makes administrators again of those it kept out.
     "AssociateIdentityProviderConfig",
     "DisassociateIdentityProviderConfig",
     "DeleteBlock",
@@ -322,6 +322,40 @@ pub(crate) async fn immunity_56_a_username_that_is_an_issuers_makes_no_administr
         let pushed = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), content).await.unwrap().value;
         assert_eq!(pushed.status, status, "{username}: {:?}", pushed.findings);
     }
+}
+
+pub(crate) async fn immunity_56_whom_an_issuer_kept_out_counts_again_once_it_is_gone<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let (creator, zoe) = (of(OWN, "user/admin"), of(OWN, "user/zoe"));
+    let knock = identity(&zoe, "AIDAZOE");
+    let named = by_entry(&bench, "entry").await;
+    let mapped = by_entry(&bench, "mapped").await;
+    for (cluster, name) in [(&named, "okta"), (&mapped, "dex")] {
+        bench.calls.associate_identity_provider(by(admin()), issuer(cluster, name)).await.unwrap();
+    }
+    // Written as one of before.
+    let made = bench.entry(&named, &zoe).await.value.entry;
+    bench.write(&AccessEntry { username: String::from("okta:{{PrincipalName}}"), ..made }).await;
+    let whole = AccessScope::Cluster;
+    let of_zoe = || entry_ref(&named, &zoe);
+    bench.calls.associate_policy(by(admin()), of_zoe(), CLUSTER_ADMIN.to_owned(), whole, None).await.unwrap();
+    let content = map("ops", "ops").replace("username: zoe", "username: 'dex:{{PrincipalName}}'");
+    let pushed = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), content).await.unwrap().value;
+    assert_eq!(pushed.status, AwsAuthStatus::Accepted, "{:?}", pushed.findings);
+
+    for (cluster, name) in [(&named, "okta"), (&mapped, "dex")] {
+        let delete = async || bench.calls.delete_entry(by(admin()), entry_ref(cluster, &creator)).await;
+        assert_eq!(bench.name_of(cluster, &knock).await, "template_refused", "{name}");
+        assert_eq!(code_of(delete().await), "lockout", "{name}");
+        bench.calls.disassociate_identity_provider(by(admin()), provider(cluster, name)).await.unwrap();
+        assert_eq!(bench.name_of(cluster, &knock).await, format!("{name}:zoe"));
+        delete().await.unwrap();
+    }
+    // Nor does the last one go unseen who came so.
+    assert_eq!(code_of(bench.calls.delete_entry(by(admin()), of_zoe()).await), "lockout");
+    let without = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), String::from("data: {}")).await;
+    assert_eq!(without.unwrap().value.status, AwsAuthStatus::Rejected);
 }
 
 pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(
