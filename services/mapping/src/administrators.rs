@@ -16,13 +16,13 @@ use lanyard_api::{
     },
     template::{Placeholder, Template},
 };
-use lanyard_iam::{CanonicalArn, EntryPrincipal, FoldedArn, PrincipalArn};
+use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
 
 use crate::{
     key,
     resolution::{can_be_named, counts_aws_auth, counts_entries},
-    rules::sure,
+    rules::{issuers::Issuers, sure},
 };
 
 /// Whether an association makes administrators.
@@ -31,26 +31,17 @@ pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
         && association.policy_arn.rsplit_once('/').is_some_and(|(_, name)| name == CLUSTER_ADMIN_POLICY)
 }
 
-/// The prefixes of the usernames that a cluster's OIDC issuers give.
-#[derive(Default)]
-struct Prefixes(Vec<String>);
+/// The issuers of a cluster, as the transaction sees them.
+async fn issuers_of(tx: &mut Transaction, scope: Scope) -> Result<Issuers, StoreError> {
+    let configs: Vec<IdentityProviderConfig> = tx.list(scope).await?;
+    Ok(Issuers::of(configs.iter().map(|config| &config.settings)))
+}
 
-impl Prefixes {
-    async fn of(tx: &mut Transaction, scope: Scope) -> Result<Self, StoreError> {
-        let configs: Vec<IdentityProviderConfig> = tx.list(scope).await?;
-        let prefixes = configs.iter().map(|config| config.settings.username_prefix().into_owned());
-        Ok(Self(prefixes.filter(|prefix| !prefix.is_empty()).collect()))
-    }
-
-    /// Whether what a template becomes is a name of an issuer's people, so that each login by it is refused.
-    fn take(&self, username: &Template, principal: &PrincipalArn) -> bool {
-        if username.is_literal() || self.0.is_empty() {
-            return false;
-        }
-        let canonical = key::known_as(principal);
-        let sure = sure::start(username.as_str(), principal.account, Some(canonical.as_str()));
-        self.0.iter().any(|prefix| sure.starts_with(prefix))
-    }
+/// Whether what a template becomes is, or may be, a name of an issuer's people, so that each login by it is refused. `canonical` is the
+/// principal's ARN.
+fn is_taken(username: &Template, account: AccountId, canonical: &CanonicalArn, issuers: &Issuers) -> bool {
+    let filled = || sure::filled(username.as_str(), account, Some(canonical.as_str()));
+    !username.is_literal() && issuers.taking(&filled()).is_some()
 }
 
 /// The row of an entry, given its association with the administrator's policy. Whoever a rule picks is nobody in particular, who
@@ -58,21 +49,16 @@ impl Prefixes {
 fn of_entry(
     entry: &AccessEntry,
     association: &PolicyAssociation,
-    prefixes: &Prefixes,
+    issuers: &Issuers,
 ) -> Option<Administrator> {
     if entry.pin_until.is_some() && entry.principal_id.is_none() {
         return None;
     }
-    let canonical_arn = match &entry.principal_arn {
-        EntryPrincipal::One(arn) => key::known_as(arn),
-        EntryPrincipal::PermissionSet(set) if set.suffix().is_some() => {
-            CanonicalArn::parse(&set.role_arn()).ok()?
-        }
-        EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => return None,
-    };
+    let canonical_arn = key::one_of(&entry.principal_arn)?;
     let username = Template::parse(&entry.username).ok()?;
     let principal = PrincipalArn::parse(canonical_arn.as_str()).ok()?;
-    if !can_be_named(&username, &principal) || prefixes.take(&username, &principal) {
+    if !can_be_named(&username, &principal) || is_taken(&username, principal.account, &canonical_arn, issuers)
+    {
         return None;
     }
     let ends_at = match (entry.ends_at, association.ends_at) {
@@ -96,17 +82,17 @@ pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Res
     let source = AdministratorSource::Entry(entry.id).to_string();
     let association = tx.get::<PolicyAssociation>(scope, &administrator_key(entry)).await?;
     let association = association.filter(makes_administrator);
-    let prefixes = match &association {
-        Some(_) => Prefixes::of(tx, scope).await?,
-        None => Prefixes::default(),
+    let issuers = match &association {
+        Some(_) => issuers_of(tx, scope).await?,
+        None => Issuers::default(),
     };
-    match association.and_then(|association| of_entry(entry, &association, &prefixes)) {
+    match association.and_then(|association| of_entry(entry, &association, &issuers)) {
         Some(row) => tx.put(&row).await,
         None => tx.delete::<Administrator>(scope, &source).await.map(drop),
     }
 }
 
-/// Makes all rows of a cluster anew. An issuer came or went, and with it the prefix under which nobody else gets in by a template.
+/// Makes all rows of a cluster anew. An issuer came or went, and with it the usernames by which nobody else gets in.
 pub(crate) async fn sync_cluster(tx: &mut Transaction, cluster: &Cluster) -> Result<(), StoreError> {
     let scope = Scope::Cluster(cluster.uid);
     let associations: Vec<PolicyAssociation> = tx.list(scope).await?;
@@ -144,7 +130,7 @@ pub(crate) async fn sync_aws_auth(
     let scope = Scope::Cluster(cluster.uid);
     let mut wanted = BTreeMap::new();
     if auth.lines.iter().any(AwsAuthLine::gives_masters) {
-        let prefixes = Prefixes::of(tx, scope).await?;
+        let issuers = issuers_of(tx, scope).await?;
         let entries: Vec<AccessEntry> =
             if counts_entries(cluster.authentication_mode) { tx.list(scope).await? } else { Vec::new() };
         let taken: Vec<Box<str>> = entries.iter().filter_map(principal_key).collect();
@@ -165,7 +151,7 @@ pub(crate) async fn sync_aws_auth(
         let counts =
             |line: &AwsAuthLine| line.part == AwsAuthPart::MapRoles || !by_role.contains(&line.key());
         for line in auth.lines.iter().filter(|line| line.gives_masters() && counts(line)) {
-            if let Some(row) = of_line(cluster, line, &prefixes)
+            if let Some(row) = of_line(cluster, line, &issuers)
                 && !taken.contains(&key::principal_owned(&row.authority, row.canonical_arn.as_str()))
                 && !is_meant(&row)
             {
@@ -218,9 +204,10 @@ fn lets_in(principal: &PrincipalArn, line: &AwsAuthLine) -> bool {
 }
 
 /// The row of a line; none for an account that the cluster does not trust, for nobody of it gets in.
-fn of_line(cluster: &Cluster, line: &AwsAuthLine, prefixes: &Prefixes) -> Option<Administrator> {
+fn of_line(cluster: &Cluster, line: &AwsAuthLine, issuers: &Issuers) -> Option<Administrator> {
     let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
-    if !lets_in(&principal, line) || prefixes.take(&line.username, &principal) {
+    let canonical_arn = CanonicalArn::of(&principal);
+    if !lets_in(&principal, line) || is_taken(&line.username, principal.account, &canonical_arn, issuers) {
         return None;
     }
     let authority: &Authority = &cluster
@@ -233,7 +220,7 @@ fn of_line(cluster: &Cluster, line: &AwsAuthLine, prefixes: &Prefixes) -> Option
         source: AdministratorSource::AwsAuth(line.path()),
         authority: authority.clone(),
         account: principal.account,
-        canonical_arn: CanonicalArn::of(&principal),
+        canonical_arn,
         principal_id: None,
         ends_at: None,
     })

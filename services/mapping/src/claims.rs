@@ -132,7 +132,22 @@ impl Read<'_> {
             );
             return Err(Refused::new(TEMPLATE_REFUSED, message));
         }
+        // Under a prefix nobody logs in by a template.
+        if prefix.is_empty() && self.can_be_a_principals(&name) {
+            let message = format!(
+                "the username becomes `{}`, which a template of an access entry or of aws-auth can become for a principal: use a prefix",
+                shown(&name)
+            );
+            return Err(Refused::new(TEMPLATE_REFUSED, message));
+        }
         Ok(name)
+    }
+
+    /// Whether a username with placeholders that counts can become this one. Those are left out that may become anybody's: while this issuer
+    /// is there, nobody logs in by one.
+    fn can_be_a_principals(&self, name: &str) -> bool {
+        (counts_entries(self.mode) && self.snapshot.is_name_of_an_entrys_template(name))
+            || (counts_aws_auth(self.mode) && self.snapshot.is_name_of_a_lines_template(name))
     }
 
     /// OpenID Connect Core section 5.1; where the issuer says nothing, only if that is allowed.

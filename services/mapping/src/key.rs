@@ -1,7 +1,7 @@
 //! Lookup keys made on the stack, so that looking somebody up allocates nothing.
 
 use lanyard_api::Authority;
-use lanyard_iam::{CanonicalArn, PrincipalArn, PrincipalKind};
+use lanyard_iam::{CanonicalArn, EntryPrincipal, PrincipalArn, PrincipalKind};
 
 /// Longest key that is made on the stack, in bytes: an authority, and the ARN of a role. Longer ones take the heap.
 const INLINE_BYTES: usize = 256;
@@ -36,6 +36,17 @@ pub(crate) fn known_as(principal: &PrincipalArn) -> CanonicalArn {
     match principal.kind {
         PrincipalKind::Role { .. } => principal.without_path().canonical(),
         _ => principal.canonical(),
+    }
+}
+
+/// What the one principal is known as whom an entry means; nothing where others could be meant too.
+pub(crate) fn one_of(principal: &EntryPrincipal) -> Option<CanonicalArn> {
+    match principal {
+        EntryPrincipal::One(arn) => Some(known_as(arn)),
+        EntryPrincipal::PermissionSet(set) if set.suffix().is_some() => {
+            CanonicalArn::parse(&set.role_arn()).ok()
+        }
+        EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => None,
     }
 }
 

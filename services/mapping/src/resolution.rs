@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use crate::{
     key,
     knock::Knock,
-    rules::{cluster::is_instance_id, entry::reserved_prefix},
+    rules::{cluster::is_instance_id, entry::reserved_prefix, sure},
     snapshot::{ClusterSnapshot, Entry, InForce, line_grant},
 };
 
@@ -211,7 +211,7 @@ impl World<'_> {
         }
         self.pinned(knock, entry)?;
         let for_nodes = crate::rules::entry::is_node_type(entry.record.entry_type);
-        let own = Own { node: for_nodes, default_name: entry.has_default_name };
+        let own = Own { node: for_nodes, default_name: entry.has_default_name, is_one: entry.means_one };
         let username = self.username(&entry.username, knock, own)?;
         let grant = Grant {
             kind: GrantKind::AccessEntry,
@@ -226,7 +226,8 @@ impl World<'_> {
     fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
         let Some(line) = in_force.line(knock.canonical.as_str()) else { return Ok(None) };
         let for_nodes = line.is_for_nodes();
-        let username = self.username(&line.username, knock, Own { node: for_nodes, default_name: false })?;
+        let own = Own { node: for_nodes, default_name: false, is_one: true };
+        let username = self.username(&line.username, knock, own)?;
         let mut groups = Vec::with_capacity(line.groups.len());
         for group in &line.groups {
             let name = self.expand(group, knock, for_nodes)?;
@@ -268,6 +269,17 @@ impl World<'_> {
         if let Some(prefix) = reserved_prefix(&name) {
             let message = format!("the username `{template}` becomes `{name}`: `{prefix}` is reserved");
             return Err(Refused::new(RESERVED_USERNAME, message));
+        }
+        if let Some(issuer) = self.snapshot.issuer_without_prefix() {
+            let canonical = own.is_one.then_some(knock.canonical.as_str());
+            if issuer.takes(&sure::filled(template.as_str(), knock.account, canonical)) {
+                let message = format!(
+                    "the username `{template}` becomes `{name}`, which may be the name of somebody of identity-provider configuration \
+                     `{}`, for that gives usernames without a prefix: begin the username with a text of its own and a `:`",
+                    issuer.config()
+                );
+                return Err(Refused::new(TEMPLATE_REFUSED, message));
+            }
         }
         if self.is_anothers(&name, knock, own.default_name) {
             let message = format!("the username `{template}` becomes `{name}`, which is another principal's");
@@ -376,6 +388,8 @@ struct Own {
     node: bool,
     /// It is the default of the principal itself.
     default_name: bool,
+    /// It is that of one principal and no other.
+    is_one: bool,
 }
 
 /// Whether a username in the form of an ARN is that of whoever knocks: their principal's, or their own session's.

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod entry;
 pub(crate) mod identity_provider;
+pub(crate) mod issuers;
 pub(crate) mod policy;
 pub(crate) mod sure;
 

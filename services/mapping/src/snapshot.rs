@@ -3,6 +3,7 @@
 mod listed;
 mod place;
 mod several;
+mod templates;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,7 +23,16 @@ use lanyard_store::StaleEntry;
 pub(crate) use self::listed::Listed;
 pub(crate) use self::place::Place;
 use self::several::Several;
-use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
+use self::templates::Templates;
+use crate::{
+    blocks::BlockSet,
+    key,
+    knock::Knock,
+    rules::{
+        entry::default_username,
+        issuers::{Issuer, Issuers},
+    },
+};
 
 /// A cluster at one revision.
 #[derive(Debug, Default)]
@@ -36,6 +46,7 @@ pub(crate) struct ClusterSnapshot {
     /// Those that vouch for some entry's account.
     authorities: Vec<Authority>,
     entry_names: Names,
+    entry_templates: Templates,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     stale: HashMap<EntryId, StaleEntry, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
@@ -49,8 +60,7 @@ pub(crate) struct ClusterSnapshot {
     pub(crate) block_list: Vec<Block>,
     pub(crate) break_glass: Option<BreakGlass>,
     identity_providers: Vec<Arc<IdentityProviderConfig>>,
-    /// The username prefixes of these, but for empty ones.
-    issuer_prefixes: Vec<Box<str>>,
+    issuers: Issuers,
 }
 
 type Map<T> = HashMap<Box<str>, T, RandomState>;
@@ -62,6 +72,8 @@ pub(crate) struct Entry {
     pub(crate) username: Template,
     /// What its principal is known as when it knocks; nothing where it names several.
     pub(crate) canonical: Option<CanonicalArn>,
+    /// It means one principal and no other, whose name is sure.
+    pub(crate) means_one: bool,
     /// The username is the default one of its principal, so that what it becomes is never another's ARN.
     pub(crate) has_default_name: bool,
     /// For people: `access entry arn:…`.
@@ -76,6 +88,7 @@ impl Entry {
         Ok(Self {
             username: Template::parse(&record.username)?,
             canonical: record.principal_arn.one().map(key::known_as),
+            means_one: key::one_of(&record.principal_arn).is_some(),
             has_default_name: record.username == default_username(record.entry_type, &record.principal_arn),
             name: format!("{NAMED}{}", record.principal_arn).into(),
             record,
@@ -104,21 +117,24 @@ pub(crate) struct InForce {
     users: Map<usize>,
     accounts: HashMap<AccountId, u32, RandomState>,
     names: Names,
+    templates: Templates,
 }
 
 impl InForce {
     pub(crate) fn compile(version: u64, auth: AwsAuth) -> Self {
         let (mut roles, mut users) = (Map::default(), Map::default());
-        let mut names = Names::default();
+        let (mut names, mut templates) = (Names::default(), Templates::default());
         for (at, line) in auth.lines.iter().enumerate() {
             let map = if line.part == AwsAuthPart::MapUsers { &mut users } else { &mut roles };
             map.insert(line.key().as_str().into(), at);
             if line.username.is_literal() {
                 names.add(line.username.as_str(), line.key().as_str());
+            } else if let Ok(principal) = PrincipalArn::parse(line.arn.as_str()) {
+                templates.add(&line.username, principal.account, Some(line.arn.as_str()));
             }
         }
         let accounts = auth.accounts.iter().map(|account| (account.account, account.line)).collect();
-        Self { version, auth, roles, users, accounts, names }
+        Self { version, auth, roles, users, accounts, names, templates }
     }
 
     /// The line that maps a principal: roles before users.
@@ -194,9 +210,7 @@ impl ClusterSnapshot {
         }
         snapshot.stale = stale.into_iter().map(|stale| (stale.entry, stale.clone())).collect();
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
-        let prefixes = identity_providers.iter().map(|config| config.settings.username_prefix());
-        snapshot.issuer_prefixes =
-            prefixes.filter(|prefix| !prefix.is_empty()).map(|prefix| prefix.into()).collect();
+        snapshot.issuers = Issuers::of(identity_providers.iter().map(|config| &config.settings));
         snapshot.identity_providers = identity_providers;
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
@@ -229,6 +243,11 @@ impl ClusterSnapshot {
         let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
         if !self.authorities.contains(authority) {
             self.authorities.push(authority.clone());
+        }
+        if !entry.has_default_name && !entry.username.is_literal() {
+            let one = key::one_of(principal_arn);
+            let canonical = one.as_ref().map(CanonicalArn::as_str);
+            self.entry_templates.add(&entry.username, principal_arn.account(), canonical);
         }
         let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
             self.several.add(authority, principal_arn, at);
@@ -312,7 +331,22 @@ impl ClusterSnapshot {
 
     /// Whether a username is one that an OIDC issuer's prefix is for.
     pub(crate) fn is_under_an_issuers_prefix(&self, name: &str) -> bool {
-        self.issuer_prefixes.iter().any(|prefix| name.starts_with(&**prefix))
+        self.issuers.of_name(name).is_some()
+    }
+
+    /// The issuer that gives usernames without a prefix.
+    pub(crate) fn issuer_without_prefix(&self) -> Option<&Issuer> {
+        self.issuers.without_prefix()
+    }
+
+    /// Whether a username is one that an entry's template can become.
+    pub(crate) fn is_name_of_an_entrys_template(&self, name: &str) -> bool {
+        self.entry_templates.admit(name)
+    }
+
+    /// Whether it is one that a line of aws-auth can.
+    pub(crate) fn is_name_of_a_lines_template(&self, name: &str) -> bool {
+        self.aws_auth.as_ref().is_some_and(|in_force| in_force.templates.admit(name))
     }
 
     /// Whether a line of aws-auth does.

@@ -161,6 +161,7 @@ suite! {
         immunity_52_an_audience_that_the_sts_exchanges_is_refused_unless_it_is_shared,
         immunity_39_a_configuration_that_is_gone_lets_nobody_in,
         immunity_31_an_entrys_template_never_becomes_somebody_of_an_issuer,
+        immunity_44_no_session_is_called_as_somebody_of_an_issuer_without_a_prefix,
         immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration;
     break_glass:
         it_lets_one_in_once_within_the_hour,

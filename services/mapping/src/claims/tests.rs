@@ -167,6 +167,38 @@ fn a_username_is_anothers_only_where_what_gives_it_counts() {
 }
 
 #[test]
+fn immunity_44_without_a_prefix_nobody_is_called_as_a_principals_template_can_be() {
+    use AuthenticationMode::{Api, ConfigMap};
+    let with = |prefix: &str, by_entry: &str, by_line: &str| {
+        let mut own = config(ISSUER);
+        own.settings.username_prefix = Some(prefix.to_owned());
+        beside(by_entry, Some(by_line), vec![own])
+    };
+    let code = |mode: AuthenticationMode, snapshot: &ClusterSnapshot, sub: &str| {
+        badge(mode, snapshot, &ana(&[("sub", text(sub))])).map_or_else(|refused| refused.code, |_| "")
+    };
+    let apart = with("-", "ops:{{SessionName}}", "dev:{{SessionNameRaw}}");
+    for (sub, refused_in) in [
+        ("ops:ana", vec![BOTH, Api]),
+        ("dev:ana@corp.example", vec![BOTH, ConfigMap]),
+        ("ops:ana@corp.example", vec![]),
+        ("ops:", vec![]),
+        ("ana@corp.example", vec![]),
+    ] {
+        for mode in [ConfigMap, BOTH, Api] {
+            let wanted = if refused_in.contains(&mode) { TEMPLATE_REFUSED } else { "" };
+            assert_eq!(code(mode, &apart, sub), wanted, "{sub} {mode:?}");
+        }
+    }
+    // Of one user all is sure.
+    assert_eq!(code(BOTH, &with("-", "{{PrincipalName}}", "x"), "root"), TEMPLATE_REFUSED);
+    // By a template that could become anybody's no principal logs in meanwhile, so that it keeps out nobody here.
+    assert_eq!(code(BOTH, &with("-", "x", "{{SessionNameRaw}}"), "ana@corp.example"), "");
+    // Nor does any under a prefix.
+    assert_eq!(code(BOTH, &with("ops:", "ops:{{SessionName}}", "x"), "ana"), "");
+}
+
+#[test]
 fn immunity_10_what_an_issuer_does_not_stand_by_and_what_is_reserved_is_refused() {
     let some = |text: &str| Some(text.to_owned());
     let bare = |s: &mut IdentityProviderSettings| {

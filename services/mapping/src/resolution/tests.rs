@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    ClusterUid, EntryId, Revision, TrustedAccount,
+    ClusterUid, EntryId, IdentityProviderConfigId, Revision, TrustedAccount,
     aws_auth::AwsAuth,
-    mapping::{AccessEntry, AuthorizerMode, EntryType},
+    mapping::{AccessEntry, AuthorizerMode, EntryType, IdentityProviderConfig, IdentityProviderSettings},
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition};
 use proptest::prelude::*;
@@ -297,6 +297,68 @@ fn immunity_44_a_session_name_never_becomes_anothers_username() {
     let found = Who::new("arn:aws:sts::111122223333:assumed-role/dev/ana@corp", "X")
         .at(BOTH, &snapshot(vec![own], "", &[]));
     assert_eq!(found.unwrap().username, "arn:aws:sts::111122223333:assumed-role/dev/ana-corp");
+}
+
+#[test]
+fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_may_be_anybodys() {
+    let issuer = |prefix: &str| IdentityProviderConfig {
+        id: IdentityProviderConfigId(uuid::Uuid::nil()),
+        cluster: ClusterUid(uuid::Uuid::nil()),
+        settings: IdentityProviderSettings {
+            name: String::from("corp"),
+            issuer_url: String::from("https://corp.example"),
+            client_id: String::from("kubernetes"),
+            username_claim: Some(String::from("email")),
+            username_prefix: Some(prefix.to_owned()),
+            groups_claim: None,
+            groups_prefix: None,
+            required_claims: Default::default(),
+            shared_audience: false,
+            ca_bundle_pem: None,
+            email_verified_may_be_absent: false,
+            tags: Default::default(),
+        },
+        created_at: NOW,
+    };
+    let world = |entries: Vec<AccessEntry>, aws_auth: &str, prefix: &str| {
+        ClusterSnapshot::compile(Parts {
+            entries: entries.into_iter().map(|entry| Arc::new(Entry::compile(entry).unwrap())).collect(),
+            aws_auth: (!aws_auth.is_empty())
+                .then(|| Arc::new(InForce::compile(3, AwsAuth::check(aws_auth).auth))),
+            identity_providers: vec![Arc::new(issuer(prefix))],
+            ..Parts::default()
+        })
+    };
+    let cto = Who::new("arn:aws:sts::111122223333:assumed-role/dev/cto@corp.example", "X");
+    let default = crate::rules::entry::default_username(EntryType::Standard, &ROLE.parse().unwrap());
+    for (username, wanted) in [
+        ("{{SessionNameRaw}}", TEMPLATE_REFUSED),
+        ("{{SessionName}}", TEMPLATE_REFUSED),
+        ("dev-{{SessionNameRaw}}", TEMPLATE_REFUSED),
+        ("dev:{{SessionNameRaw}}", "mapped"),
+        ("{{PrincipalName}}:{{SessionName}}", "mapped"),
+        ("{{PrincipalName}}", "mapped"),
+        ("cto", "mapped"),
+        (default.as_str(), "mapped"),
+    ] {
+        let map = format!(
+            "mapRoles: |\n  - rolearn: arn:aws:iam::111122223333:role/dev\n    username: '{username}'\n"
+        );
+        let of_entry = cto.at(BOTH, &world(vec![entry(ROLE, None, username)], "", "-"));
+        assert_eq!(code(of_entry.clone()), wanted, "{username}");
+        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, "-"))), wanted, "{username} in aws-auth");
+        // The issuer's people are set apart by a prefix.
+        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, "corp:"))), "mapped", "{username}");
+        if let Err(refused) = of_entry {
+            let told = ["`corp`", username, "a text of its own"];
+            assert!(told.iter().all(|part| refused.message.contains(part)), "{}", refused.message);
+        }
+    }
+    // Of several nobody knows whose name it will be.
+    let anybody = entry("arn:aws:iam::111122223333:user/*", None, "{{PrincipalName}}");
+    let ana = Who::new("arn:aws:iam::111122223333:user/ana", "X");
+    assert_eq!(code(ana.at(BOTH, &world(vec![anybody.clone()], "", "-"))), TEMPLATE_REFUSED);
+    assert_eq!(code(ana.at(BOTH, &world(vec![anybody], "", "corp:"))), "mapped");
 }
 
 #[test]

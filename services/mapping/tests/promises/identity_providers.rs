@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Actor, ClaimValue, Mutation, OidcIdentity, OidcProviderId, PageQuery, Scope, SignatureUse, Vouched,
+    Actor, CallError, ClaimValue, Mutation, OidcIdentity, OidcProviderId, PageQuery, Scope, SignatureUse,
+    Vouched,
     authn::oidc_providers::OidcProvider,
     grants,
     mapping::{
@@ -12,7 +13,7 @@ use lanyard_api::{
 };
 use time::Duration;
 
-use crate::{bench::*, blocks::block, clusters::proof_keys};
+use crate::{aws_auth::map, bench::*, blocks::block, clusters::proof_keys};
 
 /// An issuer of its own for each name, with groups.
 pub(crate) fn settings(name: &str) -> IdentityProviderSettings {
@@ -319,6 +320,50 @@ pub(crate) async fn immunity_31_an_entrys_template_never_becomes_somebody_of_an_
     assert_eq!(bench.name_of(&cluster, &session).await, "template_refused");
     bench.calls.disassociate_identity_provider(by(admin()), provider(&cluster, "okta")).await.unwrap();
     assert_eq!(bench.name_of(&cluster, &session).await, "okta:ana");
+}
+
+pub(crate) async fn immunity_44_no_session_is_called_as_somebody_of_an_issuer_without_a_prefix<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let push = async |username: &str| {
+        bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map("ops", username)).await.unwrap().value
+    };
+    let mut asked = issuer(&cluster, "corp");
+    asked.settings.username_prefix = Some(String::from("-"));
+    // Of templates of entries the name of whoever fits alone can be anybody's.
+    let users = of(OWN, "user/*");
+    let mut several = entry(&cluster, &users);
+    several.username = Some(String::from("{{PrincipalName}}"));
+    bench.calls.create_entry(by(admin()), several).await.unwrap();
+    let refused =
+        async |whose: &str| match bench.calls.associate_identity_provider(by(admin()), asked.clone()).await {
+            Err(CallError::Invalid { rule: "provider_prefix", message, .. }) => {
+                assert!(message.contains(whose) && message.contains("username_prefix"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        };
+    refused(&users).await;
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &users)).await.unwrap();
+    push("'{{SessionNameRaw}}'").await;
+    refused("mapRoles[0] of aws-auth").await;
+    push("'ops:{{SessionNameRaw}}'").await;
+    let made = bench.calls.associate_identity_provider(by(admin()), asked).await.unwrap();
+
+    let named = |name: &str| OidcIdentity {
+        claims: BTreeMap::from([(String::from("sub"), ClaimValue::Text(name.to_owned()))]),
+        ..ana(&made.value.config, &[])
+    };
+    let cto = identity(&of(OWN, "assumed-role/ops/cto@corp.example"), "AROAOPS");
+    assert_eq!(bench.name_of(&cluster, &cto).await, "ops:cto@corp.example");
+    assert_eq!(bench.name_of_oidc(&cluster, &named("cto@corp.example")).await, "cto@corp.example");
+    assert_eq!(bench.name_of_oidc(&cluster, &named("ops:cto@corp.example")).await, "template_refused");
+    push("'{{SessionNameRaw}}'").await;
+    assert_eq!(bench.name_of(&cluster, &cto).await, "template_refused");
+    assert_eq!(bench.name_of_oidc(&cluster, &named("cto@corp.example")).await, "cto@corp.example");
 }
 
 pub(crate) async fn immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration<

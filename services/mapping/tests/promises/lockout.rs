@@ -322,6 +322,21 @@ pub(crate) async fn immunity_56_a_username_that_is_an_issuers_makes_no_administr
         let pushed = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), content).await.unwrap().value;
         assert_eq!(pushed.status, status, "{username}: {:?}", pushed.findings);
     }
+    // Nor does one that may be anybody's, where an issuer gives usernames without a prefix.
+    let without_prefix = by_aws_auth(&bench, "bare").await;
+    let mut asked = issuer(&without_prefix, "corp");
+    asked.settings.username_prefix = Some(String::from("-"));
+    bench.calls.associate_identity_provider(by(admin()), asked).await.unwrap();
+    for (username, status) in
+        [("{{SessionName}}", AwsAuthStatus::Rejected), ("a:{{SessionName}}", AwsAuthStatus::Accepted)]
+    {
+        let content = format!(
+            "mapRoles: |\n  - rolearn: arn:aws:iam::{AWS}:role/admin\n    username: '{username}'\n    groups: [system:masters]\n"
+        );
+        let id = without_prefix.id.clone();
+        let pushed = bench.calls.push_aws_auth(by(admin()), id, content).await.unwrap().value;
+        assert_eq!(pushed.status, status, "{username}: {:?}", pushed.findings);
+    }
 }
 
 pub(crate) async fn immunity_56_whom_an_issuer_kept_out_counts_again_once_it_is_gone<C: Calls, R: Resolve>(
