@@ -32,7 +32,7 @@ pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
 }
 
 /// The issuers of a cluster, as the transaction sees them.
-async fn issuers_of(tx: &mut Transaction, scope: Scope) -> Result<Issuers, StoreError> {
+pub(crate) async fn issuers_of(tx: &mut Transaction, scope: Scope) -> Result<Issuers, StoreError> {
     let configs: Vec<IdentityProviderConfig> = tx.list(scope).await?;
     Ok(Issuers::of(configs.iter().map(|config| &config.settings)))
 }

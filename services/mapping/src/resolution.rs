@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use crate::{
     key,
     knock::Knock,
-    rules::{cluster::is_instance_id, entry::reserved_prefix, sure},
+    rules::{cluster::is_instance_id, entry::reserved_prefix, issuers::Issuer, sure},
     snapshot::{ClusterSnapshot, Entry, InForce, line_grant},
 };
 
@@ -270,16 +270,9 @@ impl World<'_> {
             let message = format!("the username `{template}` becomes `{name}`: `{prefix}` is reserved");
             return Err(Refused::new(RESERVED_USERNAME, message));
         }
-        if let Some(issuer) = self.snapshot.issuer_without_prefix() {
-            let canonical = own.is_one.then_some(knock.canonical.as_str());
-            if issuer.takes(&sure::filled(template.as_str(), knock.account, canonical)) {
-                let message = format!(
-                    "the username `{template}` becomes `{name}`, which may be the name of somebody of identity-provider configuration \
-                     `{}`, for that gives usernames without a prefix: begin the username with a text of its own and a `:`",
-                    issuer.config()
-                );
-                return Err(Refused::new(TEMPLATE_REFUSED, message));
-            }
+        if let Some(issuer) = self.issuer_of(template, &name, knock, own) {
+            let message = format!("the username `{template}` becomes `{name}`, which {}", issuer.why());
+            return Err(Refused::new(TEMPLATE_REFUSED, message));
         }
         if self.is_anothers(&name, knock, own.default_name) {
             let message = format!("the username `{template}` becomes `{name}`, which is another principal's");
@@ -288,13 +281,19 @@ impl World<'_> {
         Ok(name)
     }
 
-    /// Another's literal username in this cluster, one in the form of another principal's default (its ARN), or one of those
-    /// that an OIDC issuer's prefix is for.
+    /// The OIDC issuer that what a template became is one of, or where it gives usernames without a prefix, may be.
+    fn issuer_of(&self, template: &Template, name: &str, knock: &Knock<'_>, own: Own) -> Option<&Issuer> {
+        let issuers = self.snapshot.issuers();
+        let is_taken = |issuer: &&Issuer| {
+            let canonical = own.is_one.then_some(knock.canonical.as_str());
+            issuer.takes(&sure::filled(template.as_str(), knock.account, canonical))
+        };
+        issuers.of_name(name).or_else(|| issuers.without_prefix().filter(is_taken))
+    }
+
+    /// Another's literal username in this cluster, or one in the form of another principal's default (its ARN).
     fn is_anothers(&self, name: &str, knock: &Knock<'_>, is_default_name: bool) -> bool {
         if !is_default_name && name.starts_with("arn:") && !is_own_arn(name, knock) {
-            return true;
-        }
-        if self.snapshot.is_under_an_issuers_prefix(name) {
             return true;
         }
         let (mode, canonical) = (self.cluster.authentication_mode, knock.canonical.as_str());

@@ -28,10 +28,7 @@ use crate::{
     blocks::BlockSet,
     key,
     knock::Knock,
-    rules::{
-        entry::default_username,
-        issuers::{Issuer, Issuers},
-    },
+    rules::{entry::default_username, issuers::Issuers},
 };
 
 /// A cluster at one revision.
@@ -329,14 +326,9 @@ impl ClusterSnapshot {
         &self.identity_providers
     }
 
-    /// Whether a username is one that an OIDC issuer's prefix is for.
-    pub(crate) fn is_under_an_issuers_prefix(&self, name: &str) -> bool {
-        self.issuers.of_name(name).is_some()
-    }
-
-    /// The issuer that gives usernames without a prefix.
-    pub(crate) fn issuer_without_prefix(&self) -> Option<&Issuer> {
-        self.issuers.without_prefix()
+    /// The usernames that their issuers give.
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// Whether a username is one that an entry's template can become.

@@ -162,6 +162,7 @@ suite! {
         immunity_39_a_configuration_that_is_gone_lets_nobody_in,
         immunity_31_an_entrys_template_never_becomes_somebody_of_an_issuer,
         immunity_44_no_session_is_called_as_somebody_of_an_issuer_without_a_prefix,
+        a_line_of_aws_auth_with_an_issuers_username_is_told_when_it_is_pushed,
         immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration;
     break_glass:
         it_lets_one_in_once_within_the_hour,

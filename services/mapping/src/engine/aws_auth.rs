@@ -2,9 +2,10 @@
 
 use lanyard_api::{
     Actor, CallError, ClusterId, Mutated, Mutation, Scope, Vouched,
-    aws_auth::{AwsAuth, CONTENT_BYTES_MAX, Checked},
+    aws_auth::{AwsAuth, CONTENT_BYTES_MAX, Checked, FINDINGS_MAX},
     mapping::{AwsAuthEffect, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Cluster},
 };
+use lanyard_iam::PrincipalArn;
 use lanyard_store::{Record as _, StoreError, Transaction};
 
 use super::{
@@ -13,7 +14,11 @@ use super::{
     entries::current,
     sight::Call,
 };
-use crate::administrators;
+use crate::{
+    administrators,
+    resolution::counts_aws_auth,
+    rules::{issuers::Issuers, shown, sure},
+};
 
 /// Longest document that is even stored, as rejected: a little above what can be read.
 const STORED_BYTES_MAX: usize = CONTENT_BYTES_MAX + CONTENT_BYTES_MAX / 4;
@@ -31,15 +36,13 @@ impl Mapping {
             let limit = STORED_BYTES_MAX as u64;
             return Err(CallError::LimitExceeded { what: "bytes of an aws-auth document".into(), limit });
         }
-        let checked = AwsAuth::check(&content);
+        let mut checked = AwsAuth::check(&content);
         if checked.is_fatal() {
-            return self.keep(&by, &cluster, &content, checked.findings, None).await;
+            return self.keep(&by, &cluster, &content, &checked, AwsAuthStatus::Rejected).await;
         }
-        let Checked { auth, findings } = checked;
-        match self.keep(&by, &cluster, &content, findings.clone(), Some(auth)).await {
+        match self.keep(&by, &cluster, &content, &checked, AwsAuthStatus::Accepted).await {
             Err(CallError::Precondition { rule: "lockout", .. }) => {
-                let mut findings = findings;
-                findings.push(AwsAuthFinding {
+                checked.findings.push(AwsAuthFinding {
                     effect: AwsAuthEffect::Fatal,
                     line: 0,
                     column: 0,
@@ -49,20 +52,20 @@ impl Mapping {
                          system:masters for one, or allow it by name",
                     ),
                 });
-                self.keep(&by, &cluster, &content, findings, None).await
+                self.keep(&by, &cluster, &content, &checked, AwsAuthStatus::Rejected).await
             }
             other => other,
         }
     }
 
-    /// Stores a version, in force if it brings a map.
+    /// Stores a version, in force if it is accepted.
     async fn keep(
         &self,
         by: &Mutation,
         cluster: &Cluster,
         content: &str,
-        findings: Vec<AwsAuthFinding>,
-        auth: Option<AwsAuth>,
+        checked: &Checked,
+        status: AwsAuthStatus,
     ) -> Result<Mutated<AwsAuthVersion>, CallError> {
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = match self.begin("push_aws_auth", by, &[scope]).await? {
@@ -71,7 +74,11 @@ impl Mapping {
         };
         let cluster = current(&mut tx, cluster).await?;
         let versions: Vec<AwsAuthVersion> = tx.list(scope).await?;
-        let status = if auth.is_some() { AwsAuthStatus::Accepted } else { AwsAuthStatus::Rejected };
+        let mut findings = checked.findings.clone();
+        if counts_aws_auth(cluster.authentication_mode) {
+            let issuers = administrators::issuers_of(&mut tx, scope).await?;
+            findings.extend(beside_issuers(&checked.auth, &issuers, findings.len()));
+        }
         let newest = versions.last();
         let version = match newest {
             // A spoke pushes what it sees again and again.
@@ -95,11 +102,14 @@ impl Mapping {
                 version
             }
         };
-        if let Some(auth) = &auth {
-            administrators::sync_aws_auth(&mut tx, &cluster, auth).await?;
-        } else {
-            self.inner.aws_auth_rejected.increment(());
-            tracing::warn!(cluster.uid = %cluster.uid, version = version.version, "an aws-auth was kept out of force");
+        match status {
+            AwsAuthStatus::Accepted => {
+                administrators::sync_aws_auth(&mut tx, &cluster, &checked.auth).await?;
+            }
+            AwsAuthStatus::Rejected => {
+                self.inner.aws_auth_rejected.increment(());
+                tracing::warn!(cluster.uid = %cluster.uid, version = version.version, "an aws-auth was kept out of force");
+            }
         }
         self.inner.pushes.wrote(&by.actor.value, "aws-auth", tx.line_bytes());
         commit(tx, scope, version, Vec::new()).await
@@ -147,4 +157,32 @@ impl Mapping {
         }
         Ok(versions)
     }
+}
+
+/// What is found of lines whose usernames an issuer of the cluster takes, beside so many findings. The lines stay: no principal of one is to
+/// be let in as one of its account instead.
+fn beside_issuers(auth: &AwsAuth, issuers: &Issuers, found: usize) -> Vec<AwsAuthFinding> {
+    let mut findings = Vec::new();
+    if issuers.is_empty() {
+        return findings;
+    }
+    for line in &auth.lines {
+        if found + findings.len() >= FINDINGS_MAX {
+            break;
+        }
+        let (username, arn) = (line.username.as_str(), line.arn.as_str());
+        let Ok(principal) = PrincipalArn::parse(arn) else { continue };
+        let Some(issuer) = issuers.taking(&sure::filled(username, principal.account, Some(arn))) else {
+            continue;
+        };
+        let effect = if line.username.is_literal() { "" } else { "; until then the entry maps nobody" };
+        findings.push(AwsAuthFinding {
+            effect: AwsAuthEffect::Kept,
+            line: line.line,
+            column: 0,
+            path: format!("{}.username", line.path()),
+            message: format!("`{}` {}{effect}", shown(username), issuer.why()),
+        });
+    }
+    findings
 }

@@ -63,6 +63,7 @@ impl Entries for Mapping {
             }
             Some(_) => {}
         }
+        beside_issuers(&mut tx, &draft).await?;
         let now = tx.now();
         let record = AccessEntry { created_at: now, modified_at: now, ..draft };
         insert_entry(&mut tx, &record).await?;
@@ -150,6 +151,9 @@ impl Entries for Mapping {
         rules::entry::mode(cluster.authentication_mode)?;
         let before = stored(&mut tx, scope, id, &change.entry).await?;
         let mut after = self.changed(&before, &change, tx.now())?;
+        if after.username != before.username {
+            beside_issuers(&mut tx, &after).await?;
+        }
         let stale: Option<StaleEntry> = tx.get(scope, &id.to_string()).await?;
         let knocked = stale.as_ref().and_then(StaleEntry::newest);
         let mut notices = Vec::new();
@@ -283,6 +287,12 @@ impl Mapping {
         };
         Ok(EntryDetail { arn: arn_of(cluster, &entry), state, associations, entry })
     }
+}
+
+/// Holds a username that is new against those of the cluster's issuers, as the transaction sees them.
+async fn beside_issuers(tx: &mut Transaction, entry: &AccessEntry) -> Result<(), CallError> {
+    let issuers = administrators::issuers_of(tx, Scope::Cluster(entry.cluster)).await?;
+    rules::entry::beside_issuers(&entry.username, &entry.principal_arn, &issuers).map_err(CallError::from)
 }
 
 /// `arn:P:eks:R:A:access-entry/CLUSTER/{role|user}/PRINCIPAL-ACCOUNT/NAME/UUID`, the name without its path.

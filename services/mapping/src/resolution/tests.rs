@@ -354,6 +354,13 @@ fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_ma
             assert!(told.iter().all(|part| refused.message.contains(part)), "{}", refused.message);
         }
     }
+    let under = entry(ROLE, None, "corp:{{SessionName}}");
+    let refused = cto.at(BOTH, &world(vec![under], "", "corp:")).unwrap_err();
+    assert_eq!(refused.code, TEMPLATE_REFUSED);
+    for part in ["`corp:cto-corp.example`", "the prefix `corp:`", "configuration `corp`", "another username"]
+    {
+        assert!(refused.message.contains(part), "{}", refused.message);
+    }
     // Of several nobody knows whose name it will be.
     let anybody = entry("arn:aws:iam::111122223333:user/*", None, "{{PrincipalName}}");
     let ana = Who::new("arn:aws:iam::111122223333:user/ana", "X");

@@ -8,11 +8,14 @@ use lanyard_api::{
     mapping::{AuthenticationMode, Cluster, EntryType},
     template::{Placeholder, Template},
 };
-use lanyard_iam::{EntryPrincipal, PatternKind, PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
+use lanyard_iam::{
+    CanonicalArn, EntryPrincipal, PatternKind, PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind,
+};
 use lanyard_kit::clock::moment_text;
 use time::OffsetDateTime;
 
-use super::{Broken, Rule, shown};
+use super::{Broken, Rule, issuers::Issuers, shown, sure};
+use crate::key;
 
 /// Longest group, in bytes.
 pub(crate) const GROUP_BYTES_MAX: usize = 256;
@@ -239,6 +242,22 @@ pub(crate) fn username(text: &str, principal: &EntryPrincipal) -> Result<Templat
         return broken(Rule::UsernameUser, message);
     }
     Ok(template)
+}
+
+/// A username is none that an issuer of the cluster gives: by a template of one nobody is let in, and a name that stands as it is would be
+/// one of the issuer's people.
+pub(crate) fn beside_issuers(
+    username: &str,
+    principal: &EntryPrincipal,
+    issuers: &Issuers,
+) -> Result<(), Broken> {
+    let known = key::one_of(principal);
+    let canonical = known.as_ref().map(CanonicalArn::as_str);
+    let Some(issuer) = issuers.taking(&sure::filled(username, principal.account(), canonical)) else {
+        return Ok(());
+    };
+    let message = format!("`{}` {}", shown(username), issuer.why());
+    Err(Broken::new("username", Rule::UsernameReserved, message))
 }
 
 /// The reserved prefix that a name begins with.

@@ -22,6 +22,10 @@ impl Issuers {
         Self(all.into_iter().map(Issuer::of).collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The one by whose prefix a username begins.
     pub(crate) fn of_name(&self, username: &str) -> Option<&Issuer> {
         self.0.iter().find(|issuer| issuer.has_prefix() && username.starts_with(&*issuer.prefix))
@@ -43,11 +47,21 @@ impl Issuer {
         Self { config: settings.name.as_str().into(), prefix: settings.username_prefix().into() }
     }
 
-    pub(crate) fn config(&self) -> &str {
-        &self.config
+    /// What a username is that this issuer takes, and what to do about it: what follows on the username or on what it becomes.
+    pub(crate) fn why(&self) -> String {
+        let Self { config, prefix } = self;
+        match self.has_prefix() {
+            true => format!(
+                "is under the prefix `{prefix}` of identity-provider configuration `{config}`: choose another username"
+            ),
+            false => format!(
+                "may be the name of somebody of identity-provider configuration `{config}`, which gives usernames without a prefix: \
+                 begin it with a text of its own and a `:`"
+            ),
+        }
     }
 
-    pub(crate) fn has_prefix(&self) -> bool {
+    fn has_prefix(&self) -> bool {
         !self.prefix.is_empty()
     }
 

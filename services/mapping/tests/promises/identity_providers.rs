@@ -1,19 +1,20 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Actor, CallError, ClaimValue, Mutation, OidcIdentity, OidcProviderId, PageQuery, Scope, SignatureUse,
-    Vouched,
+    Actor, CallError, ClaimValue, Mutated, Mutation, OidcIdentity, OidcProviderId, PageQuery, Scope,
+    SignatureUse, Vouched,
     authn::oidc_providers::OidcProvider,
     grants,
     mapping::{
-        AssociateIdentityProvider, BlockTarget, Cluster, GrantKind, IdentityProviderConfig,
-        IdentityProviderRef, IdentityProviderSettings, MatchedBy, Resolution, Resolve, SHARED_AUDIENCE_TAG,
+        AccessEntry, AssociateIdentityProvider, AwsAuthEffect, AwsAuthStatus, BlockTarget, Cluster,
+        EntryDetail, GrantKind, IdentityProviderConfig, IdentityProviderRef, IdentityProviderSettings,
+        MatchedBy, Resolution, Resolve, SHARED_AUDIENCE_TAG, UpdateAccessEntry,
     },
     proof::{EXTRA_KEY, Handle, Proof},
 };
 use time::Duration;
 
-use crate::{aws_auth::map, bench::*, blocks::block, clusters::proof_keys};
+use crate::{aws_auth::map, bench::*, blocks::block, clusters::proof_keys, entries::change};
 
 /// An issuer of its own for each name, with groups.
 pub(crate) fn settings(name: &str) -> IdentityProviderSettings {
@@ -312,9 +313,26 @@ pub(crate) async fn immunity_31_an_entrys_template_never_becomes_somebody_of_an_
 ) {
     let cluster = bench.cluster().await;
     let made = bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
-    let mut posing = entry(&cluster, &of(OWN, "role/team/dev"));
-    posing.username = Some(String::from("okta:{{SessionName}}"));
-    bench.calls.create_entry(by(admin()), posing).await.unwrap();
+    let dev = of(OWN, "role/team/dev");
+    let refused = |answer: Result<Mutated<EntryDetail>, CallError>, username: &str| match answer {
+        Err(CallError::Invalid { rule: "reserved_username", message, .. }) => {
+            for part in [username, "prefix `okta:`", "configuration `okta`", "choose another username"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+        other => panic!("{username}: {other:?}"),
+    };
+    for username in ["okta:{{SessionName}}", "okta:{{PrincipalName}}", "okta:root"] {
+        let mut posing = entry(&cluster, &dev);
+        posing.username = Some(username.to_owned());
+        refused(bench.calls.create_entry(by(admin()), posing).await, username);
+    }
+    let standing = bench.entry(&cluster, &dev).await.value.entry;
+    let username = "okta:{{SessionName}}";
+    let posing = UpdateAccessEntry { username: Some(username.to_owned()), ..change(&cluster, &dev) };
+    refused(bench.calls.update_entry(by(admin()), posing).await, username);
+    // One of before that was refused.
+    bench.write(&AccessEntry { username: username.to_owned(), ..standing }).await;
     let session = identity(&of(OWN, "assumed-role/dev/ana"), "AROADEV");
     assert_eq!(bench.name_of_oidc(&cluster, &ana(&made.value.config, &[])).await, "okta:ana");
     assert_eq!(bench.name_of(&cluster, &session).await, "template_refused");
@@ -361,9 +379,49 @@ pub(crate) async fn immunity_44_no_session_is_called_as_somebody_of_an_issuer_wi
     assert_eq!(bench.name_of(&cluster, &cto).await, "ops:cto@corp.example");
     assert_eq!(bench.name_of_oidc(&cluster, &named("cto@corp.example")).await, "cto@corp.example");
     assert_eq!(bench.name_of_oidc(&cluster, &named("ops:cto@corp.example")).await, "template_refused");
-    push("'{{SessionNameRaw}}'").await;
+    let pushed = push("'{{SessionNameRaw}}'").await;
+    let [finding] = pushed.findings.as_slice() else { panic!("{:?}", pushed.findings) };
+    assert_eq!((finding.effect, finding.path.as_str()), (AwsAuthEffect::Kept, "mapRoles[0].username"));
+    assert!(finding.message.contains("configuration `corp`"), "{}", finding.message);
     assert_eq!(bench.name_of(&cluster, &cto).await, "template_refused");
     assert_eq!(bench.name_of_oidc(&cluster, &named("cto@corp.example")).await, "cto@corp.example");
+    let mut several = entry(&cluster, &users);
+    several.username = Some(String::from("{{PrincipalName}}"));
+    assert_eq!(code_of(bench.calls.create_entry(by(admin()), several).await), "reserved_username");
+}
+
+pub(crate) async fn a_line_of_aws_auth_with_an_issuers_username_is_told_when_it_is_pushed<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let push = async |username: &str| {
+        bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map("ops", username)).await.unwrap().value
+    };
+    let before = push("'okta:{{SessionName}}'").await;
+    assert!(before.findings.is_empty(), "{:?}", before.findings);
+    push("ops").await;
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    let ops = identity(&of(OWN, "assumed-role/ops/ana"), "AROAOPS");
+    for (username, told, name) in [
+        ("okta:{{SessionName}}", "maps nobody", "template_refused"),
+        ("okta:root", "choose another username", "okta:root"),
+    ] {
+        let pushed = push(&format!("'{username}'")).await;
+        assert_eq!(pushed.status, AwsAuthStatus::Accepted);
+        let [finding] = pushed.findings.as_slice() else { panic!("{:?}", pushed.findings) };
+        assert_eq!(
+            (finding.effect, finding.line, finding.path.as_str()),
+            (AwsAuthEffect::Kept, 2, "mapRoles[0].username")
+        );
+        for part in [username, "prefix `okta:`", "configuration `okta`", told] {
+            assert!(finding.message.contains(part), "{}", finding.message);
+        }
+        assert_eq!(bench.name_of(&cluster, &ops).await, name);
+    }
+    assert!(push("'octa:{{SessionName}}'").await.findings.is_empty());
 }
 
 pub(crate) async fn immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration<
