@@ -93,7 +93,8 @@ suite! {
         a_fresh_start_answers_what_the_changes_left;
     deleted:
         immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
-        immunity_42_what_is_left_is_what_whoever_knocks_gets;
+        immunity_42_what_is_left_is_what_whoever_knocks_gets,
+        immunity_42_a_line_that_lets_nobody_in_is_not_what_is_left;
     resolve:
         a_badge_has_uid_extra_and_a_proof_that_verifies,
         a_sessions_proof_names_all_that_it_descends_from,

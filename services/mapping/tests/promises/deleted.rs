@@ -6,7 +6,7 @@ use lanyard_api::{
 };
 use time::Duration;
 
-use crate::{bench::*, blocks::block};
+use crate::{bench::*, blocks::block, identity_providers::issuer};
 
 const MAP: &str = "
 mapRoles: |
@@ -80,4 +80,55 @@ pub(crate) async fn immunity_42_what_is_left_is_what_whoever_knocks_gets<C: Call
     bench.write(&AccessEntry { id: EntryId::random(), principal_arn, principal_id: None, ..made }).await;
     let told = gone(&of(stranger, "role/ops")).await;
     assert!(told.ends_with(&format!("now: it does not trust account {stranger}")), "{told}");
+}
+
+pub(crate) async fn immunity_42_a_line_that_lets_nobody_in_is_not_what_is_left<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    let lines =
+        [("ops", "okta:{{SessionName}}"), ("node", "lan{{SessionName}}:x"), ("team", "arn:{{SessionName}}")];
+    let roles: String = lines
+        .iter()
+        .map(|(role, username)| {
+            format!("  - rolearn: arn:aws:iam::{OWN}:role/{role}\n    username: '{username}'\n")
+        })
+        .collect();
+    let users =
+        format!("  - userarn: arn:aws:iam::{OWN}:user/zoe\n    username: 'ops:{{{{SessionName}}}}'\n");
+    let map = format!("mapRoles: |\n{roles}mapUsers: |\n{users}");
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map).await.unwrap();
+    let mapped = async |principal: &str| {
+        let found = bench.calls.preview_entry(admin(), entry_ref(&cluster, principal)).await.unwrap();
+        found.principals[0].mapped_by.clone()
+    };
+    for (principal, session, why) in [
+        ("user/zoe", "user/zoe", Some("mapUsers[0] of aws-auth holds {{SessionName}}, which it never has")),
+        ("role/ops", "assumed-role/ops/s", Some("under the prefix `okta:`")),
+        ("role/node", "assumed-role/node/s", None),
+    ] {
+        let arn = of(OWN, principal);
+        bench.entry(&cluster, &arn).await;
+        let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &arn)).await.unwrap();
+        let told = &gone.notices[0];
+        let name = bench.name_of(&cluster, &identity(&of(OWN, session), "X")).await;
+        match why {
+            Some(why) => {
+                assert!(told.contains("resolves to nothing") && told.contains(why), "{told}");
+                assert_eq!((name.as_str(), mapped(&arn).await), ("template_refused", None), "{principal}");
+            }
+            None => {
+                assert!(told.contains("still resolves, by mapRoles[1] of aws-auth"), "{told}");
+                assert_eq!(name, "lans:x");
+                assert_eq!(mapped(&arn).await.as_deref(), Some("mapRoles[1] of aws-auth"));
+            }
+        }
+    }
+    // Of a pattern those of its lines are told that let somebody in.
+    let all = of(OWN, "role/*");
+    bench.entry(&cluster, &all).await;
+    let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &all)).await.unwrap();
+    let [told] = gone.notices.as_slice() else { panic!("{:?}", gone.notices) };
+    assert!(told.contains("role/node` still resolves, by mapRoles[1]"), "{told}");
 }

@@ -7,13 +7,14 @@ use lanyard_api::{
     aws_auth::{AwsAuth, AwsAuthLine},
     mapping::{AccessEntry, Cluster, EntryType},
 };
-use lanyard_iam::CanonicalArn;
+use lanyard_iam::{CanonicalArn, PrincipalArn};
 use lanyard_kit::clock::moment_text;
 use time::OffsetDateTime;
 
 use crate::{
     key,
-    resolution::counts_aws_auth,
+    resolution::{can_be_named, counts_aws_auth},
+    rules::{issuers::Issuers, sure},
     snapshot::{ClusterSnapshot, Entry, InForce},
 };
 
@@ -43,6 +44,24 @@ pub(super) fn collisions(snapshot: &ClusterSnapshot, record: &AccessEntry) -> Ve
         return Vec::new();
     }
     same.chain(lines).take(COLLISIONS_SHOWN).collect()
+}
+
+/// Why a line of aws-auth lets nobody in, whoever its principal logs in as; nothing where it may.
+pub(super) fn why_nobody(line: &AwsAuthLine, issuers: &Issuers) -> Option<String> {
+    let (path, username) = (line.path(), line.username.as_str());
+    if let Some((_, placeholder)) = line.lacks() {
+        return Some(format!("{path} of aws-auth holds {{{{{}}}}}, which it never has", placeholder.name()));
+    }
+    if line.username.is_literal() || line.is_for_nodes() {
+        return None;
+    }
+    let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
+    let whose = |why: &str| format!("the username `{username}` of {path} of aws-auth {why}");
+    if !can_be_named(&line.username, &principal) {
+        return Some(whose("becomes a reserved name, or the ARN of another principal"));
+    }
+    let filled = sure::filled(username, principal.account, Some(line.arn.as_str()));
+    issuers.taking(&filled).map(|issuer| whose(&issuer.why()))
 }
 
 /// Where somebody's entry has gone: what decides what is left to them.
@@ -104,6 +123,10 @@ impl Left<'_> {
         }
         let in_force = InForce::compile(0, self.auth.clone());
         if let Some(line) = in_force.line(canonical.as_str()) {
+            // It stands before mapAccounts all the same.
+            if let Some(why) = why_nobody(line, snapshot.issuers()) {
+                return self.nothing(&format!(": {why}"));
+            }
             let groups: Vec<&str> = line.groups.iter().map(lanyard_api::template::Template::as_str).collect();
             return format!(
                 "`{}` still resolves, by {} of aws-auth: username `{}`, groups {groups:?}",
@@ -130,8 +153,10 @@ impl Left<'_> {
         if let Some(why) = self.why_no_line_counts() {
             return vec![nothing(&why)];
         }
-        let freed: Vec<&AwsAuthLine> =
-            auth.lines.iter().filter(|line| gone.principal_arn.means(line.arn.as_str())).collect();
+        let lets_in = |line: &&AwsAuthLine| {
+            gone.principal_arn.means(line.arn.as_str()) && why_nobody(line, self.snapshot.issuers()).is_none()
+        };
+        let freed: Vec<&AwsAuthLine> = auth.lines.iter().filter(lets_in).collect();
         let mut left: Vec<String> = freed
             .iter()
             .take(LEFT_SHOWN)

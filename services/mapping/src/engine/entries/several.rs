@@ -13,6 +13,7 @@ use super::super::{
     Mapping,
     sight::{Call, in_account},
 };
+use super::left::why_nobody;
 use crate::{
     key,
     principals::AccountSnapshot,
@@ -212,5 +213,6 @@ fn mapped_by(
         return Some(entry.name.to_string());
     }
     let in_force = snapshot.aws_auth.as_ref().filter(|_| counts_aws_auth(cluster.authentication_mode))?;
-    in_force.line(canonical.as_str()).map(|line| format!("{} of aws-auth", line.path()))
+    let line = in_force.line(canonical.as_str())?;
+    why_nobody(line, snapshot.issuers()).is_none().then(|| format!("{} of aws-auth", line.path()))
 }
