@@ -119,6 +119,12 @@ impl Read<'_> {
                 format!("the username becomes `{}`: `{own}` is reserved, use a prefix", shown(&name));
             return Err(Refused::new(RESERVED_USERNAME, message));
         }
+        // RFC 5322 section 3.4.1. Without a prefix nothing else keeps it apart from what templates become.
+        if claim == EMAIL_CLAIM && prefix.is_empty() && !text.contains('@') {
+            let message =
+                format!("the claim `email` is `{}`, which is no address: it has no `@`", shown(text));
+            return Err(Refused::new(CLAIM_INVALID, message));
+        }
         if self.others().any(|other| falls_under(&name, &other.username_prefix(), &prefix)) {
             let message = format!("the username becomes `{}`, which is one of another issuer", shown(&name));
             return Err(Refused::new(RESERVED_USERNAME, message));

@@ -288,7 +288,7 @@ impl World<'_> {
             let canonical = own.is_one.then_some(knock.canonical.as_str());
             issuer.takes(&sure::filled(template.as_str(), knock.account, canonical))
         };
-        issuers.of_name(name).or_else(|| issuers.without_prefix().filter(is_taken))
+        issuers.of_name(name).or_else(|| issuers.without_prefix().find(is_taken))
     }
 
     /// Another's literal username in this cluster, or one in the form of another principal's default (its ARN).

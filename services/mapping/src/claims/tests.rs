@@ -220,6 +220,7 @@ fn immunity_10_what_an_issuer_does_not_stand_by_and_what_is_reserved_is_refused(
         (come_to(&email(true), &[ana_at.clone(), verified(ClaimValue::Flag(false))]), "email_not_verified"),
         (come_to(&email(true), &[ana_at.clone(), verified(text("true"))]), "claim_type"),
         (come_to(&email(true), &[ana_at]), "ana@example.com []"),
+        (come_to(&email(true), &[("email", text("ana"))]), "claim_invalid"),
         (come_to(&bare, &groups("system:masters")), "reserved_group"),
         (come_to(&bare, &groups("system:nodes")), "reserved_group"),
         (come_to(&bare, &groups("lanyard:break-glass")), "reserved_group"),

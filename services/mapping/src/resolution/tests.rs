@@ -301,14 +301,14 @@ fn immunity_44_a_session_name_never_becomes_anothers_username() {
 
 #[test]
 fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_may_be_anybodys() {
-    let issuer = |prefix: &str| IdentityProviderConfig {
+    let issuer = |claim: &str, prefix: &str| IdentityProviderConfig {
         id: IdentityProviderConfigId(uuid::Uuid::nil()),
         cluster: ClusterUid(uuid::Uuid::nil()),
         settings: IdentityProviderSettings {
             name: String::from("corp"),
             issuer_url: String::from("https://corp.example"),
             client_id: String::from("kubernetes"),
-            username_claim: Some(String::from("email")),
+            username_claim: Some(claim.to_owned()),
             username_prefix: Some(prefix.to_owned()),
             groups_claim: None,
             groups_prefix: None,
@@ -320,12 +320,12 @@ fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_ma
         },
         created_at: NOW,
     };
-    let world = |entries: Vec<AccessEntry>, aws_auth: &str, prefix: &str| {
+    let world = |entries: Vec<AccessEntry>, aws_auth: &str, (claim, prefix): (&str, &str)| {
         ClusterSnapshot::compile(Parts {
             entries: entries.into_iter().map(|entry| Arc::new(Entry::compile(entry).unwrap())).collect(),
             aws_auth: (!aws_auth.is_empty())
                 .then(|| Arc::new(InForce::compile(3, AwsAuth::check(aws_auth).auth))),
-            identity_providers: vec![Arc::new(issuer(prefix))],
+            identity_providers: vec![Arc::new(issuer(claim, prefix))],
             ..Parts::default()
         })
     };
@@ -344,28 +344,38 @@ fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_ma
         let map = format!(
             "mapRoles: |\n  - rolearn: arn:aws:iam::111122223333:role/dev\n    username: '{username}'\n"
         );
-        let of_entry = cto.at(BOTH, &world(vec![entry(ROLE, None, username)], "", "-"));
+        let of_entry = cto.at(BOTH, &world(vec![entry(ROLE, None, username)], "", ("sub", "-")));
         assert_eq!(code(of_entry.clone()), wanted, "{username}");
-        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, "-"))), wanted, "{username} in aws-auth");
+        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, ("sub", "-")))), wanted, "{username} in aws-auth");
         // The issuer's people are set apart by a prefix.
-        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, "corp:"))), "mapped", "{username}");
+        assert_eq!(code(cto.at(BOTH, &world(vec![], &map, ("sub", "corp:")))), "mapped", "{username}");
         if let Err(refused) = of_entry {
             let told = ["`corp`", username, "a text of its own"];
             assert!(told.iter().all(|part| refused.message.contains(part)), "{}", refused.message);
         }
     }
     let under = entry(ROLE, None, "corp:{{SessionName}}");
-    let refused = cto.at(BOTH, &world(vec![under], "", "corp:")).unwrap_err();
+    let refused = cto.at(BOTH, &world(vec![under], "", ("sub", "corp:"))).unwrap_err();
     assert_eq!(refused.code, TEMPLATE_REFUSED);
     for part in ["`corp:cto-corp.example`", "the prefix `corp:`", "configuration `corp`", "another username"]
     {
         assert!(refused.message.contains(part), "{}", refused.message);
     }
+    // An address has an `@`, which no session name has that is written with each as a `-`.
+    for (username, wanted) in [
+        ("{{SessionName}}", "mapped"),
+        ("dev-{{SessionName}}", "mapped"),
+        ("{{SessionNameRaw}}", TEMPLATE_REFUSED),
+        ("{{SessionName}}@corp.example", TEMPLATE_REFUSED),
+    ] {
+        let world = world(vec![entry(ROLE, None, username)], "", ("email", "-"));
+        assert_eq!(code(cto.at(BOTH, &world)), wanted, "{username}");
+    }
     // Of several nobody knows whose name it will be.
     let anybody = entry("arn:aws:iam::111122223333:user/*", None, "{{PrincipalName}}");
     let ana = Who::new("arn:aws:iam::111122223333:user/ana", "X");
-    assert_eq!(code(ana.at(BOTH, &world(vec![anybody.clone()], "", "-"))), TEMPLATE_REFUSED);
-    assert_eq!(code(ana.at(BOTH, &world(vec![anybody], "", "corp:"))), "mapped");
+    assert_eq!(code(ana.at(BOTH, &world(vec![anybody.clone()], "", ("sub", "-")))), TEMPLATE_REFUSED);
+    assert_eq!(code(ana.at(BOTH, &world(vec![anybody], "", ("sub", "corp:")))), "mapped");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The usernames that a cluster's issuers give, and whose others would be taken for them.
 
-use lanyard_api::mapping::IdentityProviderSettings;
+use lanyard_api::mapping::{EMAIL_CLAIM, IdentityProviderSettings};
 
 use super::sure;
 
@@ -15,6 +15,8 @@ pub(crate) struct Issuer {
     config: Box<str>,
     /// What stands before each username; it may be nothing, and then they may have any that is nobody else's.
     prefix: Box<str>,
+    /// Whether they are called by their email addresses, each of which has an `@`.
+    by_email: bool,
 }
 
 impl Issuers {
@@ -31,9 +33,9 @@ impl Issuers {
         self.0.iter().find(|issuer| issuer.has_prefix() && username.starts_with(&*issuer.prefix))
     }
 
-    /// The one that gives usernames without a prefix.
-    pub(crate) fn without_prefix(&self) -> Option<&Issuer> {
-        self.0.iter().find(|issuer| !issuer.has_prefix())
+    /// Those that give usernames without a prefix.
+    pub(crate) fn without_prefix(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.iter().filter(|issuer| !issuer.has_prefix())
     }
 
     /// The one that takes a username, as [`Issuer::takes`] has it.
@@ -44,12 +46,16 @@ impl Issuers {
 
 impl Issuer {
     pub(crate) fn of(settings: &IdentityProviderSettings) -> Self {
-        Self { config: settings.name.as_str().into(), prefix: settings.username_prefix().into() }
+        Self {
+            config: settings.name.as_str().into(),
+            prefix: settings.username_prefix().into(),
+            by_email: settings.username_claim() == EMAIL_CLAIM,
+        }
     }
 
     /// What a username is that this issuer takes, and what to do about it: what follows on the username or on what it becomes.
     pub(crate) fn why(&self) -> String {
-        let Self { config, prefix } = self;
+        let Self { config, prefix, .. } = self;
         match self.has_prefix() {
             true => format!(
                 "is under the prefix `{prefix}` of identity-provider configuration `{config}`: choose another username"
@@ -70,7 +76,7 @@ impl Issuer {
     pub(crate) fn takes(&self, filled: &str) -> bool {
         match self.has_prefix() {
             true => sure::start_of(filled).starts_with(&*self.prefix),
-            false => sure::may_be_anybodys(filled),
+            false => sure::may_be_anybodys(filled) && (!self.by_email || sure::may_hold_an_at(filled)),
         }
     }
 }

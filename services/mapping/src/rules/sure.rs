@@ -35,6 +35,20 @@ pub(crate) fn may_be_anybodys(filled: &str) -> bool {
     !is_whole(filled) && !before.contains(':')
 }
 
+/// Whether an `@` can stand in what comes of a username that is [`filled`]: its author wrote one, or one of the values may hold it.
+pub(crate) fn may_hold_an_at(filled: &str) -> bool {
+    let plain = [
+        Placeholder::SessionName,
+        Placeholder::AccountId,
+        Placeholder::AccessKeyId,
+        Placeholder::Ec2PrivateDnsName,
+    ];
+    let left = plain.iter().fold(filled.to_owned(), |text, placeholder| {
+        text.replace(&format!("{{{{{}}}}}", placeholder.name()), "")
+    });
+    left.contains('@') || !is_whole(&left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +72,21 @@ mod tests {
             ("{ordinary} braces}}", None, "{ordinary} braces}}"),
         ] {
             assert_eq!(start_of(&of(username, principal)), sure, "{username}");
+        }
+    }
+
+    #[test]
+    fn an_at_stands_where_it_was_written_or_a_value_may_hold_it() {
+        for (username, principal, holds) in [
+            ("{{SessionName}}", DEV, false),
+            ("dev-{{SessionName}}-{{AccessKeyID}}", DEV, false),
+            ("{{SessionName}}@corp.example", DEV, true),
+            ("{{SessionNameRaw}}", DEV, true),
+            ("{{PrincipalName}}", None, true),
+            ("{{PrincipalName}}-{{SessionName}}", DEV, false),
+            ("{{PrincipalName}}", Some("arn:aws:iam::111122223333:user/a@b"), true),
+        ] {
+            assert_eq!(may_hold_an_at(&of(username, principal)), holds, "{username} {principal:?}");
         }
     }
 
