@@ -184,8 +184,8 @@ pub struct AwsIdentity {
     pub access_key_id: AccessKeyId,
     /// A break-glass identity is a local principal of a kind reserved for it.
     pub kind: IdentityKind,
-    /// Ancestors of a local role session (`key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`): what a block or a
-    /// deletion reaches.
+    /// Ancestors of a local role session (`key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`, `role/<id>:<session>`): what a
+    /// block or a deletion reaches.
     pub ancestors: Vec<String>,
     /// The users and roles among the ancestors, as blocks name them; in no order.
     pub kin: Vec<Kin>,
@@ -199,6 +199,9 @@ pub struct Kin {
     pub account: AccountId,
     /// Its canonical ARN; a role's is without the path.
     pub canonical_arn: CanonicalArn,
+    /// The name of the role's session that made the next one; not known of a session that an older version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<String>,
 }
 
 /// Ordinary, or the sealed way back in.
@@ -331,8 +334,8 @@ pub enum ActorKind {
 pub struct Lineage {
     /// The key that signed the call; none where a certificate's did.
     pub access_key_id: Option<AccessKeyId>,
-    /// The actor's own ancestors if it is a role session, the nearest first: `key/<id>`, `user/<id>`, `role/<id>`; and the
-    /// `certificate/<SHA-256>` that the actor, or whoever the session descends from, has shown.
+    /// The actor's own ancestors if it is a role session, the nearest first: `key/<id>`, `user/<id>`, `role/<id>`,
+    /// `role/<id>:<session>`; and the `certificate/<SHA-256>` that the actor, or whoever the session descends from, has shown.
     pub ancestors: Vec<String>,
     /// Its transitive session tags.
     pub transitive_tags: BTreeMap<String, String>,

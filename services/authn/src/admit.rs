@@ -214,23 +214,23 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
     let keys: Vec<AccessKeyId> =
         ancestors.iter().filter_map(|name| name.strip_prefix("key/")?.parse().ok()).collect();
     let arn = holder.arn();
-    let own = Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) };
-    let session_name = holder.session.as_ref().map(|claims| claims.session_name.as_str());
+    let session_name = holder.session.as_ref().map(|claims| claims.session_name.clone());
+    let own = Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn), session_name };
     let block = indexes.iter().find_map(|index| {
-        let on = |authority, kin: &Kin, session_name| {
+        let on = |authority, kin: &Kin| {
             index.on(&Someone {
                 authority,
                 account: kin.account,
                 canonical_arn: &kin.canonical_arn,
-                session_name,
+                session_name: kin.session_name.as_deref(),
             })
         };
         let key = holder.access_key_id.iter().chain(&keys).find_map(|key| index.on_key(key));
         let certificate = || certificates(ancestors).find_map(|one| index.on_certificate(&one));
         key.or_else(certificate)
             .or_else(|| index.on_web_identities(ancestors))
-            .or_else(|| on(&holder.account.account.authority, &own, session_name))
-            .or_else(|| kin.iter().find_map(|kin| on(&Authority::Local, kin, None)))
+            .or_else(|| on(&holder.account.account.authority, &own))
+            .or_else(|| kin.iter().find_map(|kin| on(&Authority::Local, kin)))
     })?;
     let message = format!("block `{block}` stops this caller; whoever put it up can lift it");
     Some(Denial { code: "blocked".into(), message })

@@ -432,11 +432,15 @@ fn block_on(blocks: &[&BlockIndex], identity: &AwsIdentity) -> Option<(&'static 
     if let Some(block) = find(&|index| index.on_web_identities(&identity.ancestors)) {
         return Some(("OIDC issuer or subject by whose token the session was made", block));
     }
-    for Kin { account, canonical_arn } in &identity.kin {
-        let who =
-            Someone { authority: &Authority::Local, account: *account, canonical_arn, session_name: None };
+    for Kin { account, canonical_arn, session_name } in &identity.kin {
+        let who = Someone {
+            authority: &Authority::Local,
+            account: *account,
+            canonical_arn,
+            session_name: session_name.as_deref(),
+        };
         if let Some(block) = find(&|index| index.on(&who)) {
-            return Some(("principal that made the session", block));
+            return Some(("principal, or session of it, that made the session", block));
         }
     }
     None

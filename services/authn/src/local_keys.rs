@@ -284,6 +284,10 @@ impl LocalKeys {
             }
             Ancestor::User(id) => self.principal_ancestor(hub, id, "user", claims).await,
             Ancestor::Role(id) => self.principal_ancestor(hub, id, "role", claims).await,
+            Ancestor::RoleSession { role, name } => {
+                let found = self.principal_ancestor(hub, role, "role", claims).await?;
+                Ok(found.map(|kin| kin.map(|kin| Kin { session_name: Some(name.clone()), ..kin })))
+            }
             Ancestor::Cluster(uid) => {
                 let known = uid.parse().ok().and_then(|uid| hub.cluster(uid));
                 Ok(known.map(|_| None).ok_or(Rejection::AncestorGone("cluster")))
@@ -348,11 +352,10 @@ impl OwnerView {
     pub(crate) fn kin(&self, partition: Partition) -> Kin {
         let arn = self.arn(partition);
         let arn = match &self.principal {
-            Principal::User(_) => arn,
+            Principal::User(_) | Principal::Elsewhere(_) => arn,
             Principal::Role { .. } => arn.without_path(),
-            Principal::Elsewhere(_) => return Kin { account: arn.account, canonical_arn: arn.canonical() },
         };
-        Kin { account: arn.account, canonical_arn: arn.canonical() }
+        Kin { account: arn.account, canonical_arn: arn.canonical(), session_name: None }
     }
 }
 
@@ -448,7 +451,7 @@ pub(crate) fn certificates(ancestors: &[String]) -> impl Iterator<Item = Certifi
     ancestors.iter().filter_map(|name| name.strip_prefix("certificate/")?.parse().ok())
 }
 
-/// `key/<id>`, `user/<id>`, `role/<id>`, …: what blocks and proofs name.
+/// `key/<id>`, `user/<id>`, `role/<id>:<session>`, …: what blocks and proofs name.
 fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
     ancestors.iter().map(Ancestor::to_string).collect()
 }

@@ -119,11 +119,12 @@ impl BlockSet {
         key::principal(authority, canonical.as_str(), |key| self.principals.get(key).copied())
     }
 
-    /// The block on somebody whom the session descends from, or on their account.
+    /// The block on somebody whom the session descends from, on their account, or on their session that made the next one.
     fn kin(&self, knock: &Knock<'_>) -> Option<BlockId> {
-        knock.kin.iter().find_map(|Kin { account, canonical_arn }| {
+        knock.kin.iter().find_map(|Kin { account, canonical_arn, session_name }| {
             self.on_account(&Authority::Local, *account)
                 .or_else(|| self.on_principal(&Authority::Local, canonical_arn))
+                .or_else(|| self.on_session(&Authority::Local, canonical_arn, session_name.as_deref()))
         })
     }
 
@@ -150,8 +151,17 @@ impl BlockSet {
     }
 
     fn session(&self, knock: &Knock<'_>) -> Option<BlockId> {
-        let name = knock.session_name.filter(|_| !self.sessions.is_empty())?;
-        key::principal(knock.authority, knock.canonical.as_str(), |key| {
+        self.on_session(knock.authority, knock.canonical, knock.session_name)
+    }
+
+    fn on_session(
+        &self,
+        authority: &Authority,
+        canonical: &CanonicalArn,
+        name: Option<&str>,
+    ) -> Option<BlockId> {
+        let name = name.filter(|_| !self.sessions.is_empty())?;
+        key::principal(authority, canonical.as_str(), |key| {
             self.sessions.get(key)?.iter().find(|(blocked, _)| **blocked == *name).map(|(_, id)| *id)
         })
     }
@@ -198,10 +208,15 @@ mod tests {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
         };
-        let kin = [Kin {
+        let kin_of = |text: &str, session_name: Option<&str>| Kin {
             account: "777788889999".parse().unwrap(),
-            canonical_arn: arn("arn:aws:iam::777788889999:user/team/ana"),
-        }];
+            canonical_arn: arn(text),
+            session_name: session_name.map(str::to_owned),
+        };
+        let kin = [
+            kin_of("arn:aws:iam::777788889999:user/team/ana", None),
+            kin_of("arn:aws:iam::777788889999:role/ci", Some("run-17")),
+        ];
         let knock = Knock {
             authority: &aws,
             partition: lanyard_iam::Partition::Aws,
@@ -221,11 +236,13 @@ mod tests {
             authority: authority.clone(),
             account: id.parse().unwrap(),
         };
-        let session = |text: &str, name: &str| BlockTarget::Session {
-            authority: aws.clone(),
+        let session_of = |authority: &Authority, text: &str, name: &str| BlockTarget::Session {
+            authority: authority.clone(),
             canonical_arn: arn(text),
             session_name: name.to_owned(),
         };
+        let session = |text: &str, name: &str| session_of(&aws, text, name);
+        let before = "arn:aws:iam::777788889999:role/CI";
         let cases = [
             (principal(&aws, "arn:aws:iam::111122223333:role/dev"), true),
             (principal(&aws, "arn:aws:iam::111122223333:role/team/Dev"), true),
@@ -253,6 +270,10 @@ mod tests {
             (principal(&local, "arn:aws:iam::777788889999:user/ana"), false),
             (account(&local, "777788889999"), true),
             (account(&aws, "777788889999"), false),
+            (session_of(&local, before, "run-17"), true),
+            (session_of(&local, before, "Run-17"), false),
+            (session_of(&local, before, "ana"), false),
+            (session_of(&aws, before, "run-17"), false),
         ];
         for (target, stops) in cases {
             let block = block(target);

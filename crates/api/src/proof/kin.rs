@@ -8,15 +8,16 @@ use super::{
 };
 use crate::identity::{Authority, AwsIdentity, Kin};
 
-/// Most kin of a proof: for each link of the longest chain a unique id, an ARN, a key and an account of its own.
-pub const KIN_MAX: usize = 4 * (SESSION_CHAIN_DEPTH_MAX as usize + 1);
+/// Most kin of a proof: for each link of the longest chain a unique id, an ARN, a key and an account of its own, and for each role but
+/// the last the session that made the next.
+pub const KIN_MAX: usize = 4 * (SESSION_CHAIN_DEPTH_MAX as usize + 1) + SESSION_CHAIN_DEPTH_MAX as usize;
 
 /// Which part of its kin a handle stands for, and so what is asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KinKind {
     /// The unique id of a local user or role: it has to be there, and its sessions not revoked since.
     PrincipalId,
-    /// The canonical ARN of one: a block may name it.
+    /// The canonical ARN of one, or that with the name of its session: a block may name either.
     Principal,
     /// A long-term key: it has to be active, and a block may name it.
     AccessKey,
@@ -176,7 +177,7 @@ impl std::fmt::Debug for KinHandles {
 }
 
 impl ProofKey {
-    /// The handles of all that a session descends from: principals by unique id and by ARN, keys, a pod's cluster and
+    /// The handles of all that a session descends from: principals by unique id, by ARN and by session, keys, a pod's cluster and
     /// association, and the accounts that these are of where they are others than the identity's own.
     ///
     /// # Errors
@@ -194,6 +195,8 @@ impl ProofKey {
                 Some(("certificate", sha256)) => kin.add(KinKind::Certificate, self.certificate(sha256))?,
                 Some(("user" | "role", id)) => {
                     principals += 1;
+                    // A role's session is there while the role is; by its name the kin have it.
+                    let id = id.split_once(':').map_or(id, |(role, _)| role);
                     kin.add(KinKind::PrincipalId, self.principal_id(&Authority::Local, id))?;
                 }
                 // The identity's own, which an access review looks at by itself.
@@ -206,8 +209,11 @@ impl ProofKey {
         if identity.kin.len() != principals {
             return Err(KinError::Unnamed);
         }
-        for Kin { account, canonical_arn } in &identity.kin {
+        for Kin { account, canonical_arn, session_name } in &identity.kin {
             kin.add(KinKind::Principal, self.principal(&Authority::Local, canonical_arn.as_str()))?;
+            if let Some(name) = session_name {
+                kin.add(KinKind::Principal, self.session(&Authority::Local, canonical_arn.as_str(), name))?;
+            }
             if *account != identity.account {
                 kin.add(KinKind::Account, self.account(&Authority::Local, account.as_str()))?;
             }

@@ -108,12 +108,13 @@ fn immunity_12_handles_of_shifted_parts_differ() {
 const KEY: &str = "LKIAABCDEFGHIJKLMNOP";
 const FAR: &str = "444455556666";
 
-/// A role session of the account 111122223333 that descends from these.
+/// A role session of the account 111122223333 that descends from these; from a session, where the ARN is one's.
 fn session(ancestors: &[&str], kin: &[&str]) -> AwsIdentity {
     let arn: lanyard_iam::PrincipalArn = "arn:aws:sts::111122223333:assumed-role/dev/ana".parse().unwrap();
     let kin_of = |text: &&str| {
         let arn: lanyard_iam::PrincipalArn = text.parse().unwrap();
-        Kin { account: arn.account, canonical_arn: arn.canonical() }
+        let session_name = arn.session_name().map(str::to_owned);
+        Kin { account: arn.account, canonical_arn: arn.canonical(), session_name }
     };
     AwsIdentity {
         authority: Authority::Local,
@@ -138,14 +139,15 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
     let far_role = format!("arn:aws:iam::{FAR}:role/between");
     let near_user = "arn:aws:iam::111122223333:user/team/ana";
     let ancestors = [
-        "role/AROABETWEEN",
+        "role/AROABETWEEN:ci-17",
         "key/LSIA1111111111111111",
         "user/AIDAANA",
         &format!("key/{KEY}"),
         "user/AIDAANA",
         "certificate/0aff",
     ];
-    let identity = session(&ancestors, &[&far_role, near_user, near_user]);
+    let far_session = format!("arn:aws:sts::{FAR}:assumed-role/between/ci-17");
+    let identity = session(&ancestors, &[&far_session, near_user, near_user]);
     let kin = key.kin(&identity).unwrap();
     let expected = [
         (KinKind::PrincipalId, key.principal_id(&Authority::Local, "AROABETWEEN")),
@@ -154,6 +156,7 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
         (KinKind::AccessKey, key.access_key(KEY)),
         (KinKind::Certificate, key.certificate("0aff")),
         (KinKind::Principal, key.principal(&Authority::Local, &far_role)),
+        (KinKind::Principal, key.session(&Authority::Local, &far_role, "ci-17")),
         (KinKind::Account, key.account(&Authority::Local, FAR)),
         (KinKind::Principal, key.principal(&Authority::Local, near_user)),
     ];
@@ -221,7 +224,12 @@ fn the_longest_chain_fits_and_somebody_without_a_session_pays_nothing_for_it() {
     let links = usize::from(lanyard_iam::session::SESSION_CHAIN_DEPTH_MAX) + 1;
     let ancestors: Vec<String> =
         (0..links).flat_map(|n| [format!("role/AROA{n}"), format!("key/LSIA{n:016}")]).collect();
-    let kin: Vec<String> = (0..links).map(|n| format!("arn:aws:iam::{:012}:role/r", n + 1)).collect();
+    // Whoever stands at its beginning is no session.
+    let arn_of = |n: usize| match n {
+        0 => "arn:aws:iam::000000000001:user/ana".to_owned(),
+        _ => format!("arn:aws:sts::{:012}:assumed-role/r/s{n}", n + 1),
+    };
+    let kin: Vec<String> = (0..links).map(arn_of).collect();
     let identity = session(
         &ancestors.iter().map(String::as_str).collect::<Vec<_>>(),
         &kin.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -232,7 +240,7 @@ fn the_longest_chain_fits_and_somebody_without_a_session_pays_nothing_for_it() {
     assert_eq!(longest.kin.as_slice().len(), KIN_MAX);
     let value = longest.mint(&key, "ana", &[]);
     assert_eq!(value.len(), PROOF_CHARS_MAX);
-    const { assert!(PROOF_CHARS_MAX <= 1100, "an API server keeps one for each person, and audits it") };
+    const { assert!(PROOF_CHARS_MAX <= 1300, "an API server keeps one for each person, and audits it") };
     assert_eq!(
         Proof::verify(&value, std::slice::from_ref(&key), longest.cluster, "ana", &[], now),
         Ok(longest)
@@ -317,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(value in "[A-Za-z0-9_-]{0,1100}") {
+    fn any_text_is_read_or_refused(value in "[A-Za-z0-9_-]{0,1300}") {
         let verified = Proof::verify(&value, &[key(1)], ClusterUid::random(), "", &[], OffsetDateTime::UNIX_EPOCH);
         prop_assert!(verified.is_err());
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arn::is_session_name;
 use crate::id::{AccessKeyId, AccountId, PrincipalId};
 
 /// Longest name of an authority, association, issuer or subject, in bytes.
@@ -21,6 +22,15 @@ pub enum Ancestor {
     /// A role, by unique id.
     #[serde(rename = "r")]
     Role(PrincipalId),
+    /// The session of a role that made the next one: a block may name it, and it is there while its role is. A token has it as two
+    /// (`wire`).
+    #[serde(skip)]
+    RoleSession {
+        /// The role, by unique id.
+        role: PrincipalId,
+        /// The session's name.
+        name: String,
+    },
     /// An OIDC provider of an account, and the subject it vouched for.
     #[serde(rename = "p")]
     Provider {
@@ -66,15 +76,22 @@ pub enum Ancestor {
 }
 
 impl Ancestor {
-    /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `association/<id>/<revision>`, `cluster/<uid>`,
-    /// `certificate/<SHA-256>`, `account/<number>/<nanoseconds>`, and `provider/<account>/<id> <issuer> <subject>`. None for anything else.
+    /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `role/<id>:<session>`, `association/<id>/<revision>`,
+    /// `cluster/<uid>`, `certificate/<SHA-256>`, `account/<number>/<nanoseconds>`, and `provider/<account>/<id> <issuer> <subject>`.
+    /// None for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('/')?;
         Some(match kind {
             "key" => Self::AccessKey(AccessKeyId::parse(id).ok()?),
             "user" => Self::User(PrincipalId::parse(id).ok()?),
-            "role" => Self::Role(PrincipalId::parse(id).ok()?),
+            "role" => match id.split_once(':') {
+                None => Self::Role(PrincipalId::parse(id).ok()?),
+                Some((role, name)) if is_session_name(name) => {
+                    Self::RoleSession { role: PrincipalId::parse(role).ok()?, name: name.to_owned() }
+                }
+                Some(_) => return None,
+            },
             "association" => {
                 let (id, revision) = id.split_once('/')?;
                 Self::Association { id: id.to_owned(), revision: revision.parse().ok()? }
@@ -100,6 +117,7 @@ impl Ancestor {
     pub(super) fn is_bounded(&self) -> bool {
         match self {
             Self::AccessKey(_) | Self::User(_) | Self::Role(_) | Self::Account { .. } => true,
+            Self::RoleSession { role: _, name } => is_session_name(name),
             Self::Provider { account: _, id, issuer, subject } => {
                 [id, issuer, subject].into_iter().all(|text| is_short(text))
                     && !id.contains([' ', '/'])
@@ -118,6 +136,7 @@ impl fmt::Display for Ancestor {
             Self::AccessKey(key) => write!(f, "key/{key}"),
             Self::User(id) => write!(f, "user/{id}"),
             Self::Role(id) => write!(f, "role/{id}"),
+            Self::RoleSession { role, name } => write!(f, "role/{role}:{name}"),
             Self::Provider { account, id, issuer, subject } => {
                 write!(f, "provider/{account}/{id} {issuer} {subject}")
             }
@@ -145,6 +164,7 @@ mod tests {
             "key/LKIAAAAAAAAAAAAAAAAA",
             "user/AIDAAAAAAAAAAAAAAAAAA",
             "role/AROAAAAAAAAAAAAAAAAAA",
+            "role/AROAAAAAAAAAAAAAAAAAA:ana@example.com",
             "certificate/0aff",
             "cluster/0b1c",
             "association/a-1/17",
@@ -160,6 +180,11 @@ mod tests {
             "key",
             "key/",
             "nobody/x",
+            "role/AROAX:",
+            "role/AROAX:a",
+            "role/AROAX:a b",
+            "role/AROAX:ana:bob",
+            "role/:ana",
             "association/a-1",
             "association/a-1/x",
             "provider/1/x y z",

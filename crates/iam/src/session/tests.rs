@@ -7,6 +7,7 @@ use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
+use super::wire::Wire;
 use super::*;
 use crate::arn::PrincipalArn;
 use crate::id::{AccessKeyId, AccountId, PrincipalId, Region, SecretAccessKey};
@@ -44,6 +45,7 @@ fn claims() -> SessionClaims {
             Ancestor::AccessKey(AccessKeyId::parse("LKIAIOSFODNN7EXAMPLE").unwrap()),
             Ancestor::User(PrincipalId::parse("AIDAX").unwrap()),
             Ancestor::Role(PrincipalId::parse("AROAX").unwrap()),
+            session_of("AROAX", "ci-17"),
             Ancestor::Provider {
                 account: AccountId::parse("111122223333").unwrap(),
                 id: "8c9b".to_owned(),
@@ -55,6 +57,10 @@ fn claims() -> SessionClaims {
             Ancestor::Certificate("0aff".repeat(16)),
         ],
     }
+}
+
+fn session_of(role: &str, name: &str) -> Ancestor {
+    Ancestor::RoleSession { role: PrincipalId::parse(role).unwrap(), name: name.to_owned() }
 }
 
 fn mint(keys: &MintingKeys, claims: &SessionClaims) -> Result<MintedSession, SessionError> {
@@ -247,6 +253,57 @@ fn what_does_not_fit_is_refused_and_what_fits_stays_within_a_client_token() {
 }
 
 #[test]
+fn the_longest_chain_fits_with_the_longest_names() {
+    let name = "n".repeat(64);
+    let link = |number: u8| {
+        let key = format!("LSIA{number:016}");
+        [
+            session_of(&format!("AROA{number:017}"), &name),
+            Ancestor::AccessKey(AccessKeyId::parse(&key).unwrap()),
+        ]
+    };
+    let mut ancestors: Vec<Ancestor> = (0..SESSION_CHAIN_DEPTH_MAX).flat_map(link).collect();
+    ancestors.push(Ancestor::User(PrincipalId::parse("AIDAABCDEFGHIJKLMNOPQ").unwrap()));
+    ancestors.push(Ancestor::AccessKey(AccessKeyId::parse("LKIAIOSFODNN7EXAMPLE").unwrap()));
+    let longest = SessionClaims {
+        session_name: name.clone(),
+        tags: Default::default(),
+        transitive_keys: Default::default(),
+        source_identity: None,
+        session_policy: None,
+        chain_depth: SESSION_CHAIN_DEPTH_MAX,
+        ancestors,
+        ..claims()
+    };
+    let keys = keys(1);
+    let session = mint(&keys, &longest).unwrap();
+    assert_eq!(open(&opener(&[&keys]), &session, NOW).unwrap().claims, longest);
+}
+
+/// Tokens of both versions are about while a hub is brought to the next, or back.
+#[test]
+fn a_version_that_knows_no_session_among_ancestors_takes_the_role_and_hands_the_name_on() {
+    let key = AccessKeyId::generate_local_session(AccountId::generate(0), [0; 16]);
+    let role = || Ancestor::Role(PrincipalId::parse("AROAX").unwrap());
+    let name = || Ancestor::Certificate(":ci-17".to_owned());
+    let shown = || Ancestor::Certificate("0aff".repeat(16));
+    let encode =
+        |ancestors: Vec<Ancestor>| Wire::encode(&SessionClaims { ancestors, ..claims() }, &key).unwrap();
+    let decode = |written: &[u8]| Wire::decode(written).unwrap().1.ancestors;
+    let written = encode(vec![session_of("AROAX", "ci-17"), shown()]);
+    let json: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let expected = serde_json::json!([{ "r": "AROAX" }, { "x": ":ci-17" }, { "x": "0aff".repeat(16) }]);
+    assert_eq!(json["x"], expected);
+    assert_eq!(decode(&written), [session_of("AROAX", "ci-17"), shown()]);
+    // It reads these three, and seals them anew.
+    assert_eq!(encode(vec![role(), name(), shown()]), written);
+    // What it made itself names no session, and a name without its role is none.
+    for ancestors in [vec![role(), shown()], vec![name()], vec![shown(), name(), role()]] {
+        assert_eq!(decode(&encode(ancestors.clone())), ancestors);
+    }
+}
+
+#[test]
 fn claims_out_of_their_rules_are_not_minted() {
     let keys = keys(1);
     type Edit = Box<dyn Fn(&mut SessionClaims)>;
@@ -266,6 +323,7 @@ fn claims_out_of_their_rules_are_not_minted() {
                 claims.ancestors = vec![Ancestor::Association { id: "u".repeat(513), revision: 1 }];
             }),
         ),
+        ("ancestors", Box::new(|claims| claims.ancestors = vec![session_of("AROAX", "a")])),
         ("source identity", Box::new(|claims| claims.source_identity = Some("aws:x".to_owned()))),
         ("tags", Box::new(|claims| drop(claims.tags.insert("team".to_owned(), String::new())))),
         ("tags", Box::new(|claims| drop(claims.tags.insert("a\"b".to_owned(), String::new())))),

@@ -46,6 +46,45 @@ pub(super) struct Wire {
     ancestors: Vec<Ancestor>,
 }
 
+/// What stands before the name of a session that is written in a certificate's place: no certificate begins with it.
+const SESSION: char = ':';
+
+/// The ancestors as a token has them: for a session of a role the role, and then the session's name in the place of a certificate.
+/// Versions that know no session among ancestors pass over a certificate that no block names, and hand it on in its place; so they take
+/// these tokens as they took those of their own.
+fn written(ancestors: Vec<Ancestor>) -> Vec<Ancestor> {
+    let mut written = Vec::with_capacity(ancestors.len());
+    for ancestor in ancestors {
+        match ancestor {
+            Ancestor::RoleSession { role, name } => {
+                written.extend([Ancestor::Role(role), Ancestor::Certificate(format!("{SESSION}{name}"))]);
+            }
+            other => written.push(other),
+        }
+    }
+    written
+}
+
+/// The ancestors that a token has [`written`].
+fn read(written: Vec<Ancestor>) -> Vec<Ancestor> {
+    let mut read: Vec<Ancestor> = Vec::with_capacity(written.len());
+    for ancestor in written {
+        match session_of(read.last(), &ancestor) {
+            Some(session) => {
+                read.pop();
+                read.push(session);
+            }
+            None => read.push(ancestor),
+        }
+    }
+    read
+}
+
+fn session_of(before: Option<&Ancestor>, ancestor: &Ancestor) -> Option<Ancestor> {
+    let (Some(Ancestor::Role(role)), Ancestor::Certificate(text)) = (before, ancestor) else { return None };
+    Some(Ancestor::RoleSession { role: role.clone(), name: text.strip_prefix(SESSION)?.to_owned() })
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_zero(number: &u8) -> bool {
     *number == 0
@@ -72,7 +111,7 @@ impl Wire {
             lifetime_seconds: u32::try_from(lifetime).map_err(|_| SessionError::Malformed)?,
             revision: claims.revision,
             chain_depth: claims.chain_depth,
-            ancestors: claims.ancestors,
+            ancestors: written(claims.ancestors),
         };
         serde_json::to_vec(&wire).map_err(|_| SessionError::Malformed)
     }
@@ -96,7 +135,7 @@ impl Wire {
             expires_at,
             revision: wire.revision,
             chain_depth: wire.chain_depth,
-            ancestors: wire.ancestors,
+            ancestors: read(wire.ancestors),
         };
         claims.validate()?;
         Ok((wire.access_key_id, claims))

@@ -28,6 +28,7 @@ in_each_form! {
     immunity_32_a_mutations_signature_is_one_use_and_a_session_too,
     keys_that_do_not_count_are_named,
     a_blocked_caller_is_refused_whatever_their_policies_say,
+    immunity_20_a_session_that_a_blocked_one_has_made_admits_nothing,
     immunity_36_a_session_whose_ancestor_is_gone_admits_nothing,
     what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone,
     what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies,
@@ -196,6 +197,36 @@ async fn a_blocked_caller_is_refused_whatever_their_policies_say(start: Start) {
         world.remove(&block).await;
     }
     admitted(world.call(&key, DESCRIBE, &describe("dev")).await);
+}
+
+async fn immunity_20_a_session_that_a_blocked_one_has_made_admits_nothing(start: Start) {
+    let world = world(start).await;
+    let home = world.hub.account;
+    let ci = world.role(home, "/", "ci", "*").await;
+    let deployer = world.role(home, "/", "deployer", "*").await;
+    let owner = PolicyOwner::Role("deployer".to_owned());
+    world.policy(home, owner, "p", &allow("eks:DescribeCluster", "*")).await;
+    let role = PrincipalId::parse(&ci.principal_id).unwrap();
+    let between = Ancestor::RoleSession { role, name: "run-17".to_owned() };
+    let (session, _) = world.session_of(&deployer, vec![between], 1).await;
+    let ask = async || world.call(&session.credentials, DESCRIBE, &describe("dev")).await;
+    let ActorKind::Principal { lineage, .. } = admitted(ask().await).kind else { panic!() };
+    assert_eq!(lineage.ancestors, [format!("role/{}:run-17", ci.principal_id)]);
+    for (name, stops) in [("run-17", true), ("run-18", false)] {
+        for scope in [Scope::Hub, Scope::Account(home)] {
+            let target = BlockTarget::Session {
+                authority: Authority::Local,
+                canonical_arn: CanonicalArn::parse(&format!("arn:aws:iam::{home}:role/ci")).unwrap(),
+                session_name: name.to_owned(),
+            };
+            let block = world.block(scope, target).await;
+            match stops {
+                true => assert_eq!(forbidden(ask().await).code, "blocked", "{scope} {name}"),
+                false => drop(admitted(ask().await)),
+            }
+            world.remove(&block).await;
+        }
+    }
 }
 
 async fn immunity_36_a_session_whose_ancestor_is_gone_admits_nothing(start: Start) {

@@ -12,7 +12,9 @@ use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{Authority, IdentityKind, Scope, TrustedAccount};
 use lanyard_authn::Engine;
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
-use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, Region, SecretAccessKey, SessionToken};
+use lanyard_iam::{
+    AccessKeyId, Ancestor, CanonicalArn, Credentials, PrincipalId, Region, SecretAccessKey, SessionToken,
+};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 
@@ -33,6 +35,7 @@ in_each_form! {
     immunity_35_a_sessions_token_gives_its_secret_away_to_nobody,
     immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later,
     a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends,
+    immunity_20_a_block_on_a_session_stops_those_that_it_has_made,
     explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone,
 }
 
@@ -398,11 +401,11 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     let (user, key) = world.user(away, "/", "ana").await;
     let between = world.role(away, "/", "Between", "*").await;
     let role = world.role(home, "/", "Dev", "*").await;
-    let id = |text: &str| lanyard_iam::PrincipalId::parse(text).unwrap();
+    let id = |text: &str| PrincipalId::parse(text).unwrap();
     let ancestors = vec![
-        lanyard_iam::Ancestor::Role(id(&between.principal_id)),
-        lanyard_iam::Ancestor::User(id(&user.principal_id)),
-        lanyard_iam::Ancestor::AccessKey(key.access_key_id.clone()),
+        Ancestor::Role(id(&between.principal_id)),
+        Ancestor::User(id(&user.principal_id)),
+        Ancestor::AccessKey(key.access_key_id.clone()),
     ];
     let (session, _) = world.session_of(&role, ancestors, 1).await;
     let answer = verified(world.knock(&session.credentials, &world.cluster).await);
@@ -415,8 +418,7 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     world.engine.revoke_sessions(system(), of_between.clone()).await.unwrap();
     assert_eq!(code(world.knock(&session.credentials, &world.cluster).await), "session_revoked");
     world.clock.advance(Duration::seconds(1));
-    let (later, _) =
-        world.session_of(&role, vec![lanyard_iam::Ancestor::Role(id(&between.principal_id))], 1).await;
+    let (later, _) = world.session_of(&role, vec![Ancestor::Role(id(&between.principal_id))], 1).await;
     verified(world.knock(&later.credentials, &world.cluster).await);
     world.engine.delete_role(system(), of_between, false).await.unwrap();
     assert_eq!(code(world.knock(&later.credentials, &world.cluster).await), "session_ancestor_gone");
@@ -522,6 +524,57 @@ async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends(st
     world.register("222233334444", Authority::Local).await;
     world.block(Scope::Account(elsewhere), principal(&of_user)).await;
     verified(world.knock(&key, &world.cluster).await);
+}
+
+async fn immunity_20_a_block_on_a_session_stops_those_that_it_has_made(start: Start) {
+    let world = world(start).await;
+    let (home, away) = (world.hub.account, world.register("222233334444", Authority::Local).await);
+    let (user, key) = world.user(away, "/", "ana").await;
+    let ci = world.role(away, "/team/", "ci", "*").await;
+    let deployer = world.role(home, "/", "deployer", "*").await;
+    let id = |text: &str| PrincipalId::parse(text).unwrap();
+    let made_by = |between: Ancestor| {
+        vec![between, Ancestor::User(id(&user.principal_id)), Ancestor::AccessKey(key.access_key_id.clone())]
+    };
+    let named = Ancestor::RoleSession { role: id(&ci.principal_id), name: "run-17".to_owned() };
+    let (chained, _) = world.session_of(&deployer, made_by(named), 1).await;
+    // Of one that an older version has made, nobody knows which session it was.
+    let (older, _) = world.session_of(&deployer, made_by(Ancestor::Role(id(&ci.principal_id))), 1).await;
+    let answer = verified(world.knock(&chained.credentials, &world.cluster).await);
+    let identity = answer.identity.value.aws().unwrap();
+    assert_eq!(identity.ancestors.first(), Some(&format!("role/{}:run-17", ci.principal_id)));
+    let kin: Vec<_> =
+        identity.kin.iter().map(|kin| (kin.canonical_arn.as_str(), &kin.session_name)).collect();
+    let (of_ci, of_ana) = (format!("arn:aws:iam::{away}:role/ci"), format!("arn:aws:iam::{away}:user/ana"));
+    assert_eq!(kin, [(of_ci.as_str(), &Some("run-17".to_owned())), (of_ana.as_str(), &None)]);
+    let session = |role: &str, name: &str| BlockTarget::Session {
+        authority: Authority::Local,
+        canonical_arn: CanonicalArn::parse(role).unwrap(),
+        session_name: name.to_owned(),
+    };
+    let of_deployer = format!("arn:aws:iam::{home}:role/deployer");
+    let targets = [
+        (session(&of_ci, "run-17"), true),
+        (session(&of_ci, "run-18"), false),
+        (session(&of_deployer, "run-17"), false),
+    ];
+    for scope in [Scope::Hub, Scope::Account(home), Scope::Cluster(world.cluster.uid)] {
+        for (target, stops) in targets.clone() {
+            let block = world.block(scope, target.clone()).await;
+            let answer = world.knock(&chained.credentials, &world.cluster).await;
+            match stops {
+                true => assert_eq!(code(answer), "blocked", "{scope} {target:?}"),
+                false => drop(verified(answer)),
+            }
+            verified(world.knock(&older.credentials, &world.cluster).await);
+            world.remove(&block).await;
+        }
+    }
+    let of_role = Named { account: Some(away), name: "ci".to_owned() };
+    world.engine.revoke_sessions(system(), of_role.clone()).await.unwrap();
+    assert_eq!(code(world.knock(&chained.credentials, &world.cluster).await), "session_revoked");
+    world.engine.delete_role(system(), of_role, false).await.unwrap();
+    assert_eq!(code(world.knock(&chained.credentials, &world.cluster).await), "session_ancestor_gone");
 }
 
 async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone(start: Start) {

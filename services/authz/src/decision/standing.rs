@@ -153,7 +153,7 @@ fn of_proof<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, value: &s
     }
     if sight.any_blocks(|blocks| blocks.holds_kin(&proof.kin)) {
         return Ok(Err(Refusal::Blocked(
-            "a block names a principal, an account or an access key that the session descends from",
+            "a block names a principal, a session, an account or an access key that the session descends from",
         )));
     }
     if proof.local

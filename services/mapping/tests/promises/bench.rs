@@ -300,13 +300,14 @@ pub(crate) fn once(token: &str) -> Mutation {
     Mutation { client_request_token: Some(token.parse().unwrap()), ..by(admin()) }
 }
 
-/// Whoever is proven under this ARN.
-/// A user or role that a session descends from.
+/// A user, a role or a role's session that a session descends from.
 pub(crate) fn kin(text: &str) -> Kin {
     let arn: PrincipalArn = text.parse().unwrap();
-    Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) }
+    let session_name = arn.session_name().map(str::to_owned);
+    Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn), session_name }
 }
 
+/// Whoever is proven under this ARN.
 pub(crate) fn identity(text: &str, principal_id: &str) -> AwsIdentity {
     let arn: PrincipalArn = text.parse().unwrap();
     let account = arn.account;

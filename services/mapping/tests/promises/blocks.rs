@@ -99,16 +99,25 @@ pub(crate) async fn a_block_reaches_sessions_through_what_they_descend_from<C: C
     session.ancestors = vec![
         format!("key/{}", key_of(OWN, "ana")),
         String::from("user/AIDAANA"),
-        String::from("role/AROADEV"),
+        String::from("role/AROADEV:ci-17"),
         String::from("role/AROAOPS"),
         format!("certificate/{}", "0a".repeat(32)),
     ];
     let certificate = |byte: &str| BlockTarget::Certificate { sha256: byte.repeat(32).parse().unwrap() };
-    session.kin = ["user/team/ana", "role/dev", "role/ops"].map(|name| kin(&of(OWN, name))).to_vec();
+    let of_session = |role: &str, name: &str| BlockTarget::Session {
+        authority: Authority::Local,
+        canonical_arn: of(OWN, role).parse().unwrap(),
+        session_name: name.to_owned(),
+    };
+    session.kin =
+        ["user/team/ana", "assumed-role/dev/ci-17", "role/ops"].map(|name| kin(&of(OWN, name))).to_vec();
     let scope = Scope::Cluster(cluster.uid);
     let cases = [
         (principal(&of(OWN, "user/team/ana")), true),
         (principal(&of(OWN, "role/dev")), true),
+        (of_session("role/dev", "ci-17"), true),
+        (of_session("role/dev", "ci-18"), false),
+        (of_session("role/ops", "ci-17"), false),
         (BlockTarget::AccessKey { access_key_id: key_of(OWN, "ana").parse().unwrap() }, true),
         (certificate("0a"), true),
         (certificate("0b"), false),

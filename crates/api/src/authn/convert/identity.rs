@@ -91,7 +91,7 @@ convert! { AwsIdentity = pb::AwsIdentity {
     kin: items,
 } }
 
-convert! { Kin = pb::Kin { account: text, canonical_arn: text } }
+convert! { Kin = pb::Kin { account: text, canonical_arn: text, session_name: plain } }
 
 convert! { SignatureUse = pb::SignatureUse { digest: digest, expires_at: moment } }
 

@@ -15,7 +15,7 @@ use crate::decision::{Lacking, decide};
 const MIDDLE_KEY: &str = "LSIA0000000000MIDDLE";
 const OWN_KEY: &str = "LSIA0000000000000OWN";
 
-/// `role/last` at home, assumed by a session of `role/middle` abroad, which `ana` at home assumed.
+/// `role/last` at home, assumed by the session `ci-17` of `role/middle` abroad, which `ana` at home assumed.
 struct Chain {
     stage: Stage,
     last: Person,
@@ -52,6 +52,7 @@ impl Chain {
             (KinKind::PrincipalId, key.principal_id(local, "AIDAana")),
             (KinKind::AccessKey, key.access_key(&self.access_key)),
             (KinKind::Principal, key.principal(local, &format!("arn:aws:iam::{ABROAD}:role/middle"))),
+            (KinKind::Principal, key.session(local, &format!("arn:aws:iam::{ABROAD}:role/middle"), "ci-17")),
             (KinKind::Account, key.account(local, ABROAD)),
             (KinKind::Principal, key.principal(local, &format!("arn:aws:iam::{HOME}:user/ana"))),
         ] {
@@ -116,6 +117,11 @@ fn a_block_on_any_of_the_kin_denies_wherever_it_stands() {
         authority: Authority::Local,
         canonical_arn: arn.parse().unwrap(),
     };
+    let session = |account: &str, role: &str, name: &str| BlockTarget::Session {
+        authority: Authority::Local,
+        canonical_arn: format!("arn:aws:iam::{account}:role/{role}").parse().unwrap(),
+        session_name: name.to_owned(),
+    };
     let key = |id: &str| BlockTarget::AccessKey { access_key_id: id.parse().unwrap() };
     let of = |number: &str| BlockTarget::Account { authority: Authority::Local, account: account(number) };
     let ana = Chain::new().access_key;
@@ -124,6 +130,12 @@ fn a_block_on_any_of_the_kin_denies_wherever_it_stands() {
         (principal(format!("arn:aws:iam::{HOME}:user/Ana")), true),
         (principal(format!("arn:aws:iam::{ABROAD}:role/middle")), true),
         (principal(format!("arn:aws:iam::{HOME}:role/last")), true),
+        (session(HOME, "last", "ana"), true),
+        (session(ABROAD, "middle", "ci-17"), true),
+        (session(ABROAD, "Middle", "ci-17"), true),
+        (session(ABROAD, "middle", "CI-17"), false),
+        (session(ABROAD, "middle", "ana"), false),
+        (session(HOME, "middle", "ci-17"), false),
         (key(&ana), true),
         (key(MIDDLE_KEY), true),
         (key(OWN_KEY), true),
