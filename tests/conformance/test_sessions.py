@@ -176,13 +176,18 @@ def immunity_36_a_chains_proof_ends_with_any_of_its_links(hub, cluster, chain, h
     assert cluster.verdict(user, **PODS)[0] == "denied"
 
 
-@pytest.mark.parametrize("whom", ["user", "middle role"])
+@pytest.mark.parametrize("whom", ["user", "middle role", "middle role's session"])
 def test_a_block_on_any_link_stops_the_chain(hub, cluster, chain, whom):
     ana, first, chained = chain
     user = cluster.log_in(chained)
     assert cluster.verdict(user, **PODS)[0] == "allowed"
-    target = {"user": ana.arn, "middle role": first.arn}[whom]
-    hub.cli("block", "create", "--cluster", cluster.id, "--principal", target, "--reason", "left")
+    session = f"arn:aws:sts::{hub.account}:assumed-role/{first.name}/ana"
+    target = {
+        "user": ("--principal", ana.arn),
+        "middle role": ("--principal", first.arn),
+        "middle role's session": ("--session", session),
+    }[whom]
+    hub.cli("block", "create", "--cluster", cluster.id, *target, "--reason", "left")
     assert cluster.refusal(chained) == "blocked"
     assert cluster.verdict(user, **PODS)[0] == "denied"
 

@@ -486,8 +486,11 @@ fn ancestors(
 ) -> Result<Vec<Ancestor>, CallError> {
     let mut ancestors = Vec::with_capacity(by.ancestors.len() + 2);
     let id = PrincipalId::parse(principal_id).map_err(|_| Fault::Internal)?;
-    ancestors.push(match principal.kind {
+    ancestors.push(match &principal.kind {
         PrincipalKind::User { .. } => Ancestor::User(id),
+        PrincipalKind::AssumedRole { session, .. } => {
+            Ancestor::RoleSession { role: id, name: session.clone() }
+        }
         _ => Ancestor::Role(id),
     });
     // A session's key too, though it has no record: a block may name it.

@@ -123,6 +123,7 @@ suite! {
     immunity_32_a_signature_makes_one_session,
     a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing,
     a_chained_session_names_the_key_of_the_session_before,
+    immunity_20_a_chained_session_names_every_session_before,
     a_source_identity_goes_down_the_chain_and_is_told_of_each_session,
     immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume_role,
     immunity_20_no_session_is_made_that_a_revocation_of_this_second_has_ended,
@@ -209,6 +210,28 @@ async fn a_chained_session_names_the_key_of_the_session_before<S: Sessions>(hub:
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
     assert!(opened.claims.ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(session).unwrap())));
     assert_eq!(opened.claims.chain_depth, 1);
+}
+
+async fn immunity_20_a_chained_session_names_every_session_before<S: Sessions>(hub: Hub<S>) {
+    let mut by = actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 2);
+    if let ActorKind::Principal { arn, principal_id, lineage, .. } = &mut by.value.kind {
+        *arn = PrincipalArn::parse("arn:aws:sts::111122223333:assumed-role/ci/run-17").unwrap();
+        *principal_id = "AROACICICICICICICICIC".to_owned();
+        lineage.ancestors =
+            ["role/AROASTARTSTARTSTARTS:start", "key/LSIAAAAAAAAAAAAAAAAB"].map(str::to_owned).into();
+    }
+    let made = hub.sessions.assume_role(by, query(ROLE_ARN)).await.unwrap();
+    let opener = session_opener(hub.store.keyring());
+    let token = made.session_token.expose_secret();
+    let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
+    let named: Vec<String> = opened.claims.ancestors.iter().map(Ancestor::to_string).collect();
+    let expected = [
+        "role/AROACICICICICICICICIC:run-17",
+        "key/LSIAAAAAAAAAAAAAAAAA",
+        "role/AROASTARTSTARTSTARTS:start",
+        "key/LSIAAAAAAAAAAAAAAAAB",
+    ];
+    assert_eq!(named, expected);
 }
 
 async fn a_source_identity_goes_down_the_chain_and_is_told_of_each_session<S: Sessions>(hub: Hub<S>) {

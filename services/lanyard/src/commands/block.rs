@@ -27,7 +27,8 @@ Examples:
   lanyard block create --oidc-issuer https://okta.example --reason 'breached'
 
 A block holds in the whole hub unless --cluster or --in-account narrows it. It counts with the next request, whatever the \
-API server has cached. A user is named with its path; a notice says so where a block stops nobody as things are.";
+API server has cached. A user is named with its path; a notice says so where a block stops nobody as things are. A block \
+on a session stops those too that it has made.";
 
 const LIST: &str = "\
 Examples:
