@@ -258,7 +258,8 @@ pub struct EntryMatch {
 pub struct EntryEvent {
     /// What.
     pub kind: EntryEventKind,
-    /// The cluster's revision by which it had happened.
+    /// The cluster's revision up to which all has been told with this event: of what is told at once the last one alone has the one by
+    /// which it had happened.
     pub revision: Revision,
     /// The entry; none in [`EntryEventKind::Bookmark`] and [`EntryEventKind::Reset`].
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,21 +41,21 @@ impl Mapping {
         // Before the snapshot is read, so that no change falls between.
         let changes = self.inner.signal.listen();
         let told = self.inner.state.cluster(cluster.uid).await?;
-        let mut pending = VecDeque::new();
+        let mut events = Vec::new();
         if after != Some(told.revision) {
             if after.is_some() {
-                pending.push_back(bare(EntryEventKind::Reset, told.revision));
+                events.push(bare(EntryEventKind::Reset, told.revision));
             }
             for entry in told.entries() {
-                pending.push_back(self.event(&cluster, &told, entry, EntryEventKind::Added).await?);
+                events.push(self.event(&cluster, &told, entry, EntryEventKind::Added).await?);
             }
         }
-        pending.push_back(bare(EntryEventKind::Bookmark, told.revision));
+        events.push(bare(EntryEventKind::Bookmark, told.revision));
         let watch = Watch {
             mapping: self.clone(),
             cluster,
             told,
-            pending,
+            pending: at_once(events, Revision::default()),
             changes,
             spoke_at: Instant::now(),
             ended: false,
@@ -79,6 +79,17 @@ impl Mapping {
 
 fn bare(kind: EntryEventKind, revision: Revision) -> EntryEvent {
     EntryEvent { kind, revision, entry: None }
+}
+
+/// What is told at once. Only the last of it bears the revision by which all of it had happened: whoever was cut off after an earlier
+/// one, and goes on after the revision of that, has not heard the rest.
+fn at_once(mut events: Vec<EntryEvent>, before: Revision) -> VecDeque<EntryEvent> {
+    if let Some((_, earlier)) = events.split_last_mut() {
+        for event in earlier {
+            event.revision = before;
+        }
+    }
+    events.into()
 }
 
 impl Watch {
@@ -118,12 +129,11 @@ impl Watch {
         if Arc::ptr_eq(&before, &now) {
             return Ok(());
         }
+        let mut events = Vec::new();
         for entry in before.entries() {
             if now.entry(entry.record.id).is_none() {
-                let mut event =
-                    self.mapping.event(&self.cluster, &before, entry, EntryEventKind::Deleted).await?;
-                event.revision = now.revision;
-                self.pending.push_back(event);
+                let gone = self.mapping.event(&self.cluster, &before, entry, EntryEventKind::Deleted).await?;
+                events.push(EntryEvent { revision: now.revision, ..gone });
             }
         }
         for entry in now.entries() {
@@ -139,8 +149,9 @@ impl Watch {
                 }
                 Some(_) => EntryEventKind::Changed,
             };
-            self.pending.push_back(self.mapping.event(&self.cluster, &now, entry, kind).await?);
+            events.push(self.mapping.event(&self.cluster, &now, entry, kind).await?);
         }
+        self.pending = at_once(events, before.revision);
         Ok(())
     }
 }

@@ -43,10 +43,7 @@ pub(super) async fn run(
                 match next_of(&mut events).await {
                     Some(Ok(event)) => {
                         tries = 0;
-                        // Only a bookmark says that all up to it was told.
-                        if event.kind == EntryEventKind::Bookmark {
-                            after = Some(event.revision);
-                        }
+                        after = Some(event.revision);
                         show(context.output, &event)?;
                     }
                     Some(Err(error)) => break Some(error),
