@@ -82,6 +82,11 @@ impl AccountSnapshot {
         }
     }
 
+    /// Whether the one of this unique id bears the ARN's name now.
+    pub(crate) fn is_borne_by(&self, arn: &PrincipalArn, principal_id: &str) -> bool {
+        self.bearer(arn).is_some_and(|bearer| *bearer.principal_id == *principal_id)
+    }
+
     /// Whoever bears the ARN's name now, by the ARN that they have themselves.
     pub(crate) fn spelled(&self, arn: &PrincipalArn) -> Option<PrincipalArn> {
         let bearer = self.bearer(arn)?;

@@ -127,6 +127,7 @@ suite! {
         a_watch_tells_what_there_is_and_each_change,
         a_watch_goes_on_where_another_ended,
         a_watch_that_goes_on_after_any_event_misses_nothing,
+        that_a_principal_of_the_hub_was_made_anew_is_told,
         watches_are_limited_and_each_place_is_given_back;
     aws_auth:
         a_bad_version_is_kept_as_rejected_and_the_last_good_one_stays_in_force,

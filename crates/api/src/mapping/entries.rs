@@ -272,7 +272,7 @@ pub struct EntryEvent {
 pub enum EntryEventKind {
     /// It is there: since it was made, or since before the watch.
     Added,
-    /// It, or an access policy on it, is another by now.
+    /// It, or an access policy on it, is another by now; or it has gone stale, or is stale no more.
     Changed,
     /// It is gone; this is how it was.
     Deleted,

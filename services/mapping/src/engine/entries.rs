@@ -14,7 +14,7 @@ use lanyard_api::{
         EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, PrincipalPage, UpdateAccessEntry,
     },
 };
-use lanyard_iam::EntryPrincipal;
+use lanyard_iam::{EntryPrincipal, PrincipalArn};
 use lanyard_store::{StaleEntry, StoreError, Transaction};
 use time::OffsetDateTime;
 
@@ -267,17 +267,24 @@ impl Mapping {
         associations: Vec<PolicyAssociation>,
         is_stale: bool,
     ) -> Result<EntryDetail, CallError> {
-        let stale = match (&entry.principal_id, &entry.authority, entry.principal_arn.one()) {
-            (Some(id), Authority::Local, Some(arn)) => {
-                let account = self.inner.state.account(arn.account).await?;
-                account.bearer(arn).is_none_or(|bearer| *bearer.principal_id != **id)
-            }
-            (Some(_), ..) => is_stale,
-            (None, ..) => false,
+        let is_stale = match kept_principal(&entry) {
+            Some((id, arn)) => !self.inner.state.account(arn.account).await?.is_borne_by(arn, id),
+            None => is_stale && entry.principal_id.is_some(),
         };
+        Ok(self.shown(cluster, entry, associations, is_stale))
+    }
+
+    /// The same, told whether it is stale.
+    pub(super) fn shown(
+        &self,
+        cluster: &Cluster,
+        entry: AccessEntry,
+        associations: Vec<PolicyAssociation>,
+        is_stale: bool,
+    ) -> EntryDetail {
         let now = self.inner.store.clock().now();
         let state = match entry.ends_at {
-            _ if stale => EntryState::Stale,
+            _ if is_stale => EntryState::Stale,
             Some(end) if end <= now => EntryState::Ended,
             _ => match entry.pin_until.filter(|_| entry.principal_id.is_none()) {
                 Some(until) if until <= now => EntryState::Ended,
@@ -285,7 +292,15 @@ impl Mapping {
                 None => EntryState::Active,
             },
         };
-        Ok(EntryDetail { arn: arn_of(cluster, &entry), state, associations, entry })
+        EntryDetail { arn: arn_of(cluster, &entry), state, associations, entry }
+    }
+}
+
+/// The one whom an entry is bound to, by unique id and ARN, where the hub keeps their account: that says whether the entry is stale.
+pub(super) fn kept_principal(entry: &AccessEntry) -> Option<(&str, &PrincipalArn)> {
+    match (&entry.principal_id, &entry.authority, entry.principal_arn.one()) {
+        (Some(id), Authority::Local, Some(arn)) => Some((id.as_str(), arn)),
+        _ => None,
     }
 }
 

@@ -1,17 +1,20 @@
 //! Watches on the entries of a cluster: what there is, then what happens to it, each as the snapshots have it.
 
+mod told;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
-    CallError, ClusterId, ClusterUid, Revision, Scope, Vouched, WatchPlace,
+    CallError, ClusterId, Revision, Vouched, WatchPlace,
     mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents},
 };
 use lanyard_store::{ChangeListener, Heard};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Mapping, sight::Call};
-use crate::snapshot::{ClusterSnapshot, Entry};
+use self::told::Told;
+use super::{Mapping, entries::kept_principal, sight::Call};
+use crate::snapshot::Entry;
 
 /// How long a watch is silent at most: whoever looks through it is weighed anew with each event.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -20,7 +23,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 struct Watch {
     mapping: Mapping,
     cluster: Arc<Cluster>,
-    told: Arc<ClusterSnapshot>,
+    told: Told,
     pending: VecDeque<EntryEvent>,
     changes: ChangeListener,
     /// When it has last told anything.
@@ -40,40 +43,36 @@ impl Mapping {
         let place = self.inner.watches.take(cluster.account)?;
         // Before the snapshot is read, so that no change falls between.
         let changes = self.inner.signal.listen();
-        let told = self.inner.state.cluster(cluster.uid).await?;
+        let told = Told::load(self, cluster.uid).await?;
+        let revision = told.snapshot.revision;
+        let goes_on = after == Some(revision);
+        let entries = told.snapshot.entries().iter();
         let mut events = Vec::new();
-        if after != Some(told.revision) {
+        if goes_on {
+            // That a principal of an account which the hub keeps is gone is in no revision of the cluster, and may not have been told. One
+            // that is made anew has another id: the entry stays stale until it is changed, which is in a revision.
+            let is_of_account = |entry: &&Arc<Entry>| kept_principal(&entry.record).is_some();
+            let stale = entries.filter(is_of_account).filter(|entry| told.is_stale(&entry.record));
+            events.extend(stale.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Changed)));
+        } else {
             if after.is_some() {
-                events.push(bare(EntryEventKind::Reset, told.revision));
+                events.push(bare(EntryEventKind::Reset, revision));
             }
-            for entry in told.entries() {
-                events.push(self.event(&cluster, &told, entry, EntryEventKind::Added).await?);
-            }
+            events.extend(entries.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Added)));
         }
-        events.push(bare(EntryEventKind::Bookmark, told.revision));
+        events.push(bare(EntryEventKind::Bookmark, revision));
+        let before = if goes_on { revision } else { Revision::default() };
         let watch = Watch {
             mapping: self.clone(),
             cluster,
             told,
-            pending: at_once(events, Revision::default()),
+            pending: at_once(events, before),
             changes,
             spoke_at: Instant::now(),
             ended: false,
             _place: place,
         };
         Ok(stream::unfold(watch, Watch::next).boxed())
-    }
-
-    async fn event(
-        &self,
-        cluster: &Cluster,
-        snapshot: &ClusterSnapshot,
-        entry: &Entry,
-        kind: EntryEventKind,
-    ) -> Result<EntryEvent, CallError> {
-        let associations = snapshot.associations_of(entry.record.id);
-        let detail = self.detail(cluster, entry.record.clone(), associations).await?;
-        Ok(EntryEvent { kind, revision: snapshot.revision, entry: Some(detail) })
     }
 }
 
@@ -102,7 +101,7 @@ impl Watch {
             if self.ended {
                 return None;
             }
-            match next_of(&mut self.changes, self.cluster.uid, self.spoke_at + SILENCE_MAX).await {
+            match next_of(&mut self.changes, &self.told, self.spoke_at + SILENCE_MAX).await {
                 Next::Change => {
                     if let Err(error) = self.look().await {
                         self.ended = true;
@@ -110,7 +109,7 @@ impl Watch {
                     }
                 }
                 Next::Silence => {
-                    self.pending.push_back(bare(EntryEventKind::Bookmark, self.told.revision));
+                    self.pending.push_back(bare(EntryEventKind::Bookmark, self.told.snapshot.revision));
                 }
                 Next::End => return None,
             }
@@ -124,34 +123,28 @@ impl Watch {
             return Err(CallError::not_found("cluster", &self.cluster.id));
         };
         self.cluster = Arc::clone(cluster);
-        let now = self.mapping.inner.state.cluster(self.cluster.uid).await?;
-        let before = std::mem::replace(&mut self.told, Arc::clone(&now));
-        if Arc::ptr_eq(&before, &now) {
+        let now = Told::load(&self.mapping, self.cluster.uid).await?;
+        if now.is(&self.told) {
             return Ok(());
         }
+        let before = std::mem::replace(&mut self.told, now);
+        let now = &self.told;
         let mut events = Vec::new();
-        for entry in before.entries() {
-            if now.entry(entry.record.id).is_none() {
-                let gone = self.mapping.event(&self.cluster, &before, entry, EntryEventKind::Deleted).await?;
-                events.push(EntryEvent { revision: now.revision, ..gone });
+        for entry in before.snapshot.entries() {
+            if now.snapshot.entry(entry.record.id).is_none() {
+                let gone = before.event(&self.mapping, &self.cluster, entry, EntryEventKind::Deleted);
+                events.push(EntryEvent { revision: now.snapshot.revision, ..gone });
             }
         }
-        for entry in now.entries() {
-            let id = entry.record.id;
-            let kind = match before.entry(id) {
+        for entry in now.snapshot.entries() {
+            let kind = match before.snapshot.entry(entry.record.id) {
                 None => EntryEventKind::Added,
-                Some(old)
-                    if old.record == entry.record
-                        && before.stale(id).is_some() == now.stale(id).is_some()
-                        && before.associations.get(&id) == now.associations.get(&id) =>
-                {
-                    continue;
-                }
+                Some(old) if now.shows_as(&before, &entry.record, &old.record) => continue,
                 Some(_) => EntryEventKind::Changed,
             };
-            events.push(self.mapping.event(&self.cluster, &now, entry, kind).await?);
+            events.push(now.event(&self.mapping, &self.cluster, entry, kind));
         }
-        self.pending = at_once(events, before.revision);
+        self.pending = at_once(events, before.snapshot.revision);
         Ok(())
     }
 }
@@ -167,8 +160,8 @@ enum Next {
     End,
 }
 
-/// Waits for a change that may concern the entries of a cluster, and no longer than to a moment, however much happens elsewhere.
-async fn next_of(changes: &mut ChangeListener, cluster: ClusterUid, until: Instant) -> Next {
+/// Waits for a change that may concern what was told, and no longer than to a moment, however much happens elsewhere.
+async fn next_of(changes: &mut ChangeListener, told: &Told, until: Instant) -> Next {
     if Instant::now() >= until {
         return Next::Silence;
     }
@@ -177,9 +170,7 @@ async fn next_of(changes: &mut ChangeListener, cluster: ClusterUid, until: Insta
             match changes.next().await {
                 None => return Next::End,
                 Some(Heard::Missed) => return Next::Change,
-                Some(Heard::Changed(scope, _)) if scope == Scope::Hub || scope == Scope::Cluster(cluster) => {
-                    return Next::Change;
-                }
+                Some(Heard::Changed(scope, _)) if told.depends_on(scope) => return Next::Change,
                 Some(Heard::Changed(..) | Heard::Associations(_)) => {}
             }
         }
@@ -189,6 +180,9 @@ async fn next_of(changes: &mut ChangeListener, cluster: ClusterUid, until: Insta
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use lanyard_api::{ClusterUid, Scope};
     use lanyard_store::ChangeSignal;
 
     use super::*;
@@ -196,6 +190,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_speaks_in_time_however_much_happens_that_does_not_concern_it() {
         let (signal, own, other) = (ChangeSignal::of_no_store(), ClusterUid::random(), ClusterUid::random());
+        let [kept, others] = ["111122223333", "444455556666"].map(|id| Scope::Account(id.parse().unwrap()));
+        let Scope::Account(account) = kept else { panic!("{kept}") };
+        let accounts = BTreeMap::from([(account, Arc::default())]);
+        let told = Told { cluster: own, snapshot: Arc::default(), accounts };
         let changed = |scope| Heard::Changed(scope, Revision(1));
         let mut changes = signal.listen();
         let until = Instant::now() + SILENCE_MAX;
@@ -203,23 +201,24 @@ mod tests {
             for _ in 0..9 {
                 tokio::time::sleep(SILENCE_MAX / 3).await;
                 signal.tell(changed(Scope::Cluster(other)));
+                signal.tell(changed(others));
                 signal.tell(Heard::Associations(Scope::Cluster(own)));
             }
         };
-        let told = async { (next_of(&mut changes, own, until).await, Instant::now()) };
-        let ((next, at), ()) = tokio::join!(told, elsewhere);
+        let waiting = async { (next_of(&mut changes, &told, until).await, Instant::now()) };
+        let ((next, at), ()) = tokio::join!(waiting, elsewhere);
         assert_eq!(next, Next::Silence);
         assert!(at < until + SILENCE_MAX / 3, "{:?} late", at - until);
 
         let until = Instant::now() + SILENCE_MAX;
-        for heard in [changed(Scope::Cluster(own)), changed(Scope::Hub), Heard::Missed] {
+        for heard in [changed(Scope::Cluster(own)), changed(Scope::Hub), changed(kept), Heard::Missed] {
             signal.tell(heard);
-            assert_eq!(next_of(&mut changes, own, until).await, Next::Change, "{heard:?}");
+            assert_eq!(next_of(&mut changes, &told, until).await, Next::Change, "{heard:?}");
         }
         signal.tell(changed(Scope::Hub));
-        assert_eq!(next_of(&mut changes, own, Instant::now()).await, Next::Silence, "it is time");
-        assert_eq!(next_of(&mut changes, own, until).await, Next::Change, "nothing was lost for it");
+        assert_eq!(next_of(&mut changes, &told, Instant::now()).await, Next::Silence, "it is time");
+        assert_eq!(next_of(&mut changes, &told, until).await, Next::Change, "nothing was lost for it");
         drop(signal);
-        assert_eq!(next_of(&mut changes, own, until).await, Next::End);
+        assert_eq!(next_of(&mut changes, &told, until).await, Next::End);
     }
 }

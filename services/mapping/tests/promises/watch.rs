@@ -3,8 +3,9 @@
 use futures::StreamExt as _;
 use lanyard_api::{
     CallError, Mutation, Revision, Scope,
+    authn::accounts::IamRole,
     mapping::{
-        AccessEntry, AccessScope, Cluster, EntryEvent, EntryEventKind, EntryEvents, Resolve,
+        AccessEntry, AccessScope, Cluster, EntryEvent, EntryEventKind, EntryEvents, EntryState, Resolve,
         UpdateAccessEntry,
     },
 };
@@ -129,6 +130,41 @@ pub(crate) async fn a_watch_that_goes_on_after_any_event_misses_nothing<C: Calls
     assert_eq!(kinds(&changed), [Changed, Changed]);
     assert_eq!(resumed(&changed[0]).await, [Reset, Added, Added, Bookmark]);
     assert_eq!(resumed(&changed[1]).await, [Bookmark]);
+}
+
+pub(crate) async fn that_a_principal_of_the_hub_was_made_anew_is_told<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    use EntryEventKind::{Added, Bookmark, Changed};
+    let cluster = bench.cluster().await;
+    let (dev, own) = (of(OWN, "role/team/dev"), Scope::Account(account(OWN)));
+    bench.entry(&cluster, &dev).await;
+    let mut events = watch(&bench, &cluster, None).await;
+    let listed = told_at_once(&mut events).await;
+    assert_eq!(kinds(&listed), [Added, Added, Bookmark]);
+    let state = async |events: &mut EntryEvents| {
+        let EntryEvent { kind, entry, .. } = next(events).await.unwrap();
+        let detail = entry.unwrap();
+        assert_eq!((kind, detail.entry.principal_arn.to_string()), (Changed, dev.clone()));
+        detail.state
+    };
+    bench.remove::<IamRole>(own, "dev").await;
+    assert_eq!(state(&mut events).await, EntryState::Stale);
+    bench.write(&role(OWN, "dev", "/team/", "AROADEV")).await;
+    assert_eq!(state(&mut events).await, EntryState::Active);
+    bench.remove::<IamRole>(own, "dev").await;
+    assert_eq!(state(&mut events).await, EntryState::Stale);
+    // It stays stale, which is nothing new; and what else happens there concerns no entry.
+    bench.write(&role(OWN, "dev", "/team/", "AROANEW")).await;
+    bench.write(&user(OWN, "ben", "/", "AIDABEN")).await;
+    // No revision of the cluster tells whether a watch before this one has heard of it.
+    let mut resumed = watch(&bench, &cluster, Some(listed[2].revision)).await;
+    assert_eq!(state(&mut resumed).await, EntryState::Stale);
+    assert_eq!(told(&mut resumed).await, (Bookmark, None));
+    let rebind = UpdateAccessEntry { rebind: true, ..change(&cluster, &dev) };
+    bench.calls.update_entry(by(admin()), rebind).await.unwrap();
+    assert_eq!(state(&mut events).await, EntryState::Active);
+    assert_eq!(state(&mut resumed).await, EntryState::Active);
 }
 
 pub(crate) async fn watches_are_limited_and_each_place_is_given_back<C: Calls, R: Resolve>(
