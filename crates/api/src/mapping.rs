@@ -30,7 +30,7 @@ pub use clusters::{
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,
     EntryEventKind, EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, EntryView,
-    PolicyAssociation, PrincipalPage, UpdateAccessEntry,
+    PolicyAssociation, PrincipalPage, UpdateAccessEntry, WatchEnd,
 };
 pub use identity_providers::{
     AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,

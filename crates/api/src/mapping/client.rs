@@ -16,13 +16,13 @@ use time::OffsetDateTime;
 use super::{
     AccessPolicySummary, AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock,
     Entries, EntryDetail, EntryEvents, EntryMatches, EntryRef, EntryView, PolicyAssociation, Preview,
-    PreviewQuery, PrincipalPage, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+    PreviewQuery, PrincipalPage, Resolution, Resolve, ResolveQuery, UpdateAccessEntry, WatchEnd,
 };
 use crate::{
     fault::{CallError, Fault},
     grpc::{Remote, Wire, call, events, field},
     identity::{Actor, Vouched},
-    ids::{BlockId, ClusterId, Revision, Scope},
+    ids::{BlockId, ClusterId, Scope},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -99,10 +99,13 @@ impl<C: Wire> Entries for Remote<C> {
         &self,
         by: Vouched<Actor>,
         cluster: ClusterId,
-        after: Option<Revision>,
+        after: Option<WatchEnd>,
     ) -> Result<EntryEvents, CallError> {
-        let after_revision = after.map(|revision| revision.0);
-        let message = pb::WatchAccessEntriesRequest { cluster: cluster.into(), after_revision };
+        let message = pb::WatchAccessEntriesRequest {
+            cluster: cluster.into(),
+            after_revision: after.map(|end| end.revision.0),
+            cluster_uid: after.and_then(|end| end.cluster).map(|uid| uid.to_string()),
+        };
         Ok(events(call!(raw self.EntriesClient::watch_access_entries(self.ongoing(by, message)))))
     }
 

@@ -261,9 +261,20 @@ pub struct EntryEvent {
     /// The cluster's revision up to which all has been told with this event: of what is told at once the last one alone has the one by
     /// which it had happened.
     pub revision: Revision,
+    /// The cluster: one that is made anew under the id is another.
+    pub cluster: ClusterUid,
     /// The entry; none in [`EntryEventKind::Bookmark`] and [`EntryEventKind::Reset`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryDetail>,
+}
+
+/// Where a watch before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchEnd {
+    /// The revision of its last event.
+    pub revision: Revision,
+    /// The cluster of that, where it is known: another one may have its id by now, and be at that revision too.
+    pub cluster: Option<ClusterUid>,
 }
 
 /// What can happen to an entry.
@@ -315,13 +326,13 @@ pub trait Entries: Send + Sync + 'static {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<PrincipalPage, CallError>> + Send;
-    /// Those of a cluster as they are, and what happens to them from then on; after a revision up to which all was told, only
-    /// if something has happened since.
+    /// Those of a cluster as they are, and what happens to them from then on; after a watch that told all, only if something has
+    /// happened since.
     fn watch_entries(
         &self,
         by: Vouched<Actor>,
         cluster: ClusterId,
-        after: Option<Revision>,
+        after: Option<WatchEnd>,
     ) -> impl Future<Output = Result<EntryEvents, CallError>> + Send;
     /// Whom an entry of this name means or would mean; nothing is written.
     fn preview_entry(

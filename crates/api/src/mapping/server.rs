@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Blocks, ClusterDirectory, Clusters, DIRECTORY_SILENCE_MAX, Entries, EntryView, IdentityProviders,
-    Preview, Resolve, ResolveQuery, RevisionReport, Spokes, Updates,
+    Preview, Resolve, ResolveQuery, RevisionReport, Spokes, Updates, WatchEnd,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
@@ -227,7 +227,8 @@ serve! {
             let by = self.door.actor(&request).await?;
             let message = request.into_inner();
             let cluster = field::parse("cluster", &message.cluster)?;
-            let after = message.after_revision.map(Revision);
+            let of = field::optional("cluster_uid", message.cluster_uid.as_deref())?;
+            let after = message.after_revision.map(|at| WatchEnd { revision: Revision(at), cluster: of });
             Ok(Response::new(crate::grpc::watched(self.engine.watch_entries(by, cluster, after).await?)))
         }
     }

@@ -8,10 +8,11 @@ use std::cmp::Reverse;
 
 use lanyard_api::{
     Actor, Authority, BlockId, CallError, ClusterId, EntryId, Fault, Mutated, Mutation, Page, PageQuery,
-    Revision, Scope, Vouched,
+    Scope, Vouched,
     mapping::{
         AccessEntry, AccessPolicySummary, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail,
         EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, PrincipalPage, UpdateAccessEntry,
+        WatchEnd,
     },
 };
 use lanyard_iam::{EntryPrincipal, PrincipalArn};
@@ -119,7 +120,7 @@ impl Entries for Mapping {
         &self,
         by: Vouched<Actor>,
         cluster: ClusterId,
-        after: Option<Revision>,
+        after: Option<WatchEnd>,
     ) -> Result<EntryEvents, CallError> {
         self.watch(by, cluster, after).await
     }

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
     CallError, ClusterId, Revision, Vouched, WatchPlace,
-    mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents},
+    mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents, WatchEnd},
 };
 use lanyard_store::{ChangeListener, Heard};
 use tokio::time::{Instant, timeout_at};
@@ -37,7 +37,7 @@ impl Mapping {
         &self,
         by: Vouched<lanyard_api::Actor>,
         id: ClusterId,
-        after: Option<Revision>,
+        after: Option<WatchEnd>,
     ) -> Result<EntryEvents, CallError> {
         let cluster = self.seen(&by.value, &id, Call::Management).await?;
         let place = self.inner.watches.take(cluster.account)?;
@@ -45,7 +45,9 @@ impl Mapping {
         let changes = self.inner.signal.listen();
         let told = Told::load(self, cluster.uid).await?;
         let revision = told.snapshot.revision;
-        let goes_on = after == Some(revision);
+        // Counters begin anew with each cluster, and ids are used again.
+        let is_here = |end: WatchEnd| end.cluster.is_none_or(|uid| uid == cluster.uid);
+        let goes_on = after.is_some_and(|end| end.revision == revision && is_here(end));
         let entries = told.snapshot.entries().iter();
         let mut events = Vec::new();
         if goes_on {
@@ -56,11 +58,11 @@ impl Mapping {
             events.extend(stale.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Changed)));
         } else {
             if after.is_some() {
-                events.push(bare(EntryEventKind::Reset, revision));
+                events.push(told.bare(EntryEventKind::Reset));
             }
             events.extend(entries.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Added)));
         }
-        events.push(bare(EntryEventKind::Bookmark, revision));
+        events.push(told.bare(EntryEventKind::Bookmark));
         let before = if goes_on { revision } else { Revision::default() };
         let watch = Watch {
             mapping: self.clone(),
@@ -74,10 +76,6 @@ impl Mapping {
         };
         Ok(stream::unfold(watch, Watch::next).boxed())
     }
-}
-
-fn bare(kind: EntryEventKind, revision: Revision) -> EntryEvent {
-    EntryEvent { kind, revision, entry: None }
 }
 
 /// What is told at once. Only the last of it bears the revision by which all of it had happened: whoever was cut off after an earlier
@@ -109,7 +107,7 @@ impl Watch {
                     }
                 }
                 Next::Silence => {
-                    self.pending.push_back(bare(EntryEventKind::Bookmark, self.told.snapshot.revision));
+                    self.pending.push_back(self.told.bare(EntryEventKind::Bookmark));
                 }
                 Next::End => return None,
             }

@@ -2,11 +2,11 @@
 
 use futures::StreamExt as _;
 use lanyard_api::{
-    CallError, Mutation, Revision, Scope,
+    CallError, Mutation, Scope,
     authn::accounts::IamRole,
     mapping::{
         AccessEntry, AccessScope, Cluster, EntryEvent, EntryEventKind, EntryEvents, EntryState, Resolve,
-        UpdateAccessEntry,
+        UpdateAccessEntry, WatchEnd,
     },
 };
 
@@ -42,8 +42,9 @@ fn kinds(told: &[EntryEvent]) -> Vec<EntryEventKind> {
 async fn watch<C: Calls, R: Resolve>(
     bench: &Bench<C, R>,
     cluster: &Cluster,
-    after: Option<Revision>,
+    after: Option<&EntryEvent>,
 ) -> EntryEvents {
+    let after = after.map(|last| WatchEnd { revision: last.revision, cluster: Some(last.cluster) });
     for _ in 0..100 {
         match bench.calls.watch_entries(admin(), cluster.id.clone(), after).await {
             Err(CallError::LimitExceeded { .. }) => {
@@ -92,12 +93,39 @@ pub(crate) async fn a_watch_tells_what_there_is_and_each_change<C: Calls, R: Res
 pub(crate) async fn a_watch_goes_on_where_another_ended<C: Calls, R: Resolve>(bench: Bench<C, R>) {
     use EntryEventKind::{Added, Bookmark, Reset};
     let cluster = bench.cluster().await;
-    let last = told_at_once(&mut watch(&bench, &cluster, None).await).await.pop().unwrap().revision;
-    let same = told_at_once(&mut watch(&bench, &cluster, Some(last)).await).await;
+    let last = told_at_once(&mut watch(&bench, &cluster, None).await).await.pop().unwrap();
+    let same = told_at_once(&mut watch(&bench, &cluster, Some(&last)).await).await;
     assert_eq!(kinds(&same), [Bookmark], "nothing has changed");
     bench.entry(&cluster, &of(OWN, "role/ops")).await;
-    let anew = told_at_once(&mut watch(&bench, &cluster, Some(last)).await).await;
+    let anew = told_at_once(&mut watch(&bench, &cluster, Some(&last)).await).await;
     assert_eq!(kinds(&anew), [Reset, Added, Added, Bookmark]);
+}
+
+pub(crate) async fn immunity_37_a_watch_does_not_go_on_in_a_cluster_made_anew_under_the_id<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    use EntryEventKind::{Added, Bookmark, Reset};
+    let before = bench.cluster().await;
+    bench.entry(&before, &of(OWN, "role/ops")).await;
+    let last = told_at_once(&mut watch(&bench, &before, None).await).await.pop().unwrap();
+    bench.calls.delete_cluster(by(admin()), before.id.clone()).await.unwrap();
+    let cluster = bench.cluster().await;
+    let other = of(OWN, "role/node");
+    bench.entry(&cluster, &other).await;
+    let told = told_at_once(&mut watch(&bench, &cluster, Some(&last)).await).await;
+    assert_eq!(kinds(&told), [Reset, Added, Added, Bookmark]);
+    assert!(told.iter().all(|event| event.cluster == cluster.uid));
+    let names = told.iter().filter_map(|event| event.entry.as_ref());
+    assert!(names.map(|detail| detail.entry.principal_arn.to_string()).any(|arn| arn == other));
+    // They cannot be told apart but by their uids.
+    let (id, revision) = (before.id, told.last().unwrap().revision);
+    assert_eq!((&cluster.id, revision), (&id, last.revision));
+    let after = Some(WatchEnd { revision, cluster: None });
+    let mut unnamed = bench.calls.watch_entries(admin(), id, after).await.unwrap();
+    assert_eq!(kinds(&told_at_once(&mut unnamed).await), [Bookmark]);
 }
 
 pub(crate) async fn a_watch_that_goes_on_after_any_event_misses_nothing<C: Calls, R: Resolve>(
@@ -110,13 +138,13 @@ pub(crate) async fn a_watch_that_goes_on_after_any_event_misses_nothing<C: Calls
     let listed = told_at_once(&mut events).await;
     assert_eq!(kinds(&listed), [Added, Added, Bookmark]);
     let resumed = async |after: &EntryEvent| {
-        kinds(&told_at_once(&mut watch(&bench, &cluster, Some(after.revision)).await).await)
+        kinds(&told_at_once(&mut watch(&bench, &cluster, Some(after)).await).await)
     };
     // Cut off amid the list, and the same amid the list that comes after a reset.
     assert_eq!(resumed(&listed[0]).await, [Reset, Added, Added, Bookmark]);
     assert_eq!(resumed(&listed[1]).await, [Reset, Added, Added, Bookmark]);
     assert_eq!(resumed(&listed[2]).await, [Bookmark]);
-    let reset = told_at_once(&mut watch(&bench, &cluster, Some(Revision(0))).await).await;
+    let reset = told_at_once(&mut watch(&bench, &cluster, Some(&listed[0])).await).await;
     assert_eq!(resumed(&reset[0]).await, [Reset, Added, Added, Bookmark]);
 
     // Two change in one transaction.
@@ -158,7 +186,7 @@ pub(crate) async fn that_a_principal_of_the_hub_was_made_anew_is_told<C: Calls, 
     bench.write(&role(OWN, "dev", "/team/", "AROANEW")).await;
     bench.write(&user(OWN, "ben", "/", "AIDABEN")).await;
     // No revision of the cluster tells whether a watch before this one has heard of it.
-    let mut resumed = watch(&bench, &cluster, Some(listed[2].revision)).await;
+    let mut resumed = watch(&bench, &cluster, Some(&listed[2])).await;
     assert_eq!(state(&mut resumed).await, EntryState::Stale);
     assert_eq!(told(&mut resumed).await, (Bookmark, None));
     let rebind = UpdateAccessEntry { rebind: true, ..change(&cluster, &dev) };

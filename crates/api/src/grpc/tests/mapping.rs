@@ -15,6 +15,7 @@ use crate::{
         IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node,
         PolicyAssociation, Preview, PreviewQuery, PrincipalPage, Resolution, Resolve, ResolveQuery,
         RevisionReport, RevisionReports, SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
+        WatchEnd,
     },
     suite::IdentityVouching,
 };
@@ -104,10 +105,11 @@ fake! { Entries {
         &self,
         by: Vouched<Actor>,
         cluster: ClusterId,
-        after: Option<Revision>,
+        after: Option<WatchEnd>,
     ) -> Result<EntryEvents, CallError> {
         self.note(format!("watch_entries {:?} {cluster} {after:?}", by.value.kind));
-        let added = EntryEvent { kind: EntryEventKind::Added, revision: Revision(3), entry: Some(entry()) };
+        let (kind, revision) = (EntryEventKind::Added, Revision(3));
+        let added = EntryEvent { kind, revision, cluster: uid(3), entry: Some(entry()) };
         let bookmark = EntryEvent { kind: EntryEventKind::Bookmark, entry: None, ..added.clone() };
         let events = vec![Ok(added), Ok(bookmark), Err(CallError::not_found("cluster", "dev"))];
         Ok(stream::iter(events).boxed())
@@ -253,6 +255,7 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         pin_until: rebind.then(|| moment(5)),
     };
     let namespaces = AccessScope::Namespace(vec![text("dev-*"), text("x")]);
+    let end = |cluster| WatchEnd { revision: Revision(2), cluster };
     answers![
         to.create_entry(change(), least),
         to.create_entry(change(), whole),
@@ -261,7 +264,12 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         async { Ok::<_, CallError>(to.watch_entries(actor(), dev(), None).await?.collect::<Vec<_>>().await) },
         async {
             Ok::<_, CallError>(
-                to.watch_entries(actor(), dev(), Some(Revision(2))).await?.collect::<Vec<_>>().await,
+                to.watch_entries(actor(), dev(), Some(end(None))).await?.collect::<Vec<_>>().await,
+            )
+        },
+        async {
+            Ok::<_, CallError>(
+                to.watch_entries(actor(), dev(), Some(end(Some(uid(3))))).await?.collect::<Vec<_>>().await,
             )
         },
         to.list_entries(actor(), dev(), None, some_page()),

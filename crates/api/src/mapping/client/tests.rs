@@ -21,9 +21,12 @@ use tonic::{
 };
 
 use super::*;
-use crate::mapping::{
-    Clusters as _, DIRECTORY_HEARD_WITHIN, DIRECTORY_SILENCE_MAX, REVISIONS_HEARD_WITHIN,
-    REVISIONS_SILENCE_MAX, RevisionReport,
+use crate::{
+    Revision,
+    mapping::{
+        Clusters as _, DIRECTORY_HEARD_WITHIN, DIRECTORY_SILENCE_MAX, REVISIONS_HEARD_WITHIN,
+        REVISIONS_SILENCE_MAX, RevisionReport,
+    },
 };
 
 /// A service: of each call the first words, in the order of calls, and silence behind them.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lanyard_api::{
-    CallError, ClusterId, Revision,
+    CallError, ClusterId,
     grpc::admitted_at_the_door,
-    mapping::{Entries, EntryEvent, EntryEventKind, EntryEvents},
+    mapping::{Entries, EntryEvent, EntryEventKind, EntryEvents, WatchEnd},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub(super) async fn run(
     entries: &impl Entries,
     cluster: &ClusterId,
 ) -> Result<Ending, Failure> {
-    let mut after: Option<Revision> = None;
+    let mut after: Option<WatchEnd> = None;
     let mut tries = 0;
     loop {
         let ended = match entries.watch_entries(admitted_at_the_door(), cluster.clone(), after).await {
@@ -43,7 +43,7 @@ pub(super) async fn run(
                 match next_of(&mut events).await {
                     Some(Ok(event)) => {
                         tries = 0;
-                        after = Some(event.revision);
+                        after = Some(WatchEnd { revision: event.revision, cluster: Some(event.cluster) });
                         show(context.output, &event)?;
                     }
                     Some(Err(error)) => break Some(error),
@@ -89,12 +89,14 @@ fn show(output: Output, event: &EntryEvent) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use futures::stream;
+    use lanyard_api::{ClusterUid, Revision};
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_says_nothing_is_listened_to_for_a_while_alone() {
-        let event = || EntryEvent { kind: EntryEventKind::Bookmark, revision: Revision(7), entry: None };
+        let (kind, revision, cluster) = (EntryEventKind::Bookmark, Revision(7), ClusterUid::random());
+        let event = move || EntryEvent { kind, revision, cluster, entry: None };
         let late = async move {
             tokio::time::sleep(SILENT_MAX - Duration::from_secs(1)).await;
             Ok(event())

@@ -70,6 +70,11 @@ impl Told {
         }
     }
 
+    /// What is told of no entry.
+    pub(super) fn bare(&self, kind: EntryEventKind) -> EntryEvent {
+        EntryEvent { kind, revision: self.snapshot.revision, cluster: self.cluster, entry: None }
+    }
+
     /// What happened to an entry of it.
     pub(super) fn event(
         &self,
@@ -81,6 +86,6 @@ impl Told {
         let record = entry.record.clone();
         let (associations, is_stale) = (self.snapshot.associations_of(record.id), self.is_stale(&record));
         let detail = mapping.shown(cluster, record, associations, is_stale);
-        EntryEvent { kind, revision: self.snapshot.revision, entry: Some(detail) }
+        EntryEvent { entry: Some(detail), ..self.bare(kind) }
     }
 }
