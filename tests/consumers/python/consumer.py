@@ -126,6 +126,8 @@ class Consumer:
         """The first event of a watch on the entries, which ends with it."""
         watch = self.entries.WatchAccessEntries(entries_pb2.WatchAccessEntriesRequest(cluster=self.cluster))
         event = next(watch)
+        # It would go on: the signature bounds it, and no deadline.
+        assert watch.time_remaining() is None
         watch.cancel()
         return entries_pb2.AccessEntryEvent.Kind.Name(event.kind)
 

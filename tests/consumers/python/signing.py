@@ -51,19 +51,21 @@ class SignedChannel:
         return SignedMethod(self._channel.unary_unary(path, None, response_deserializer), path, self._signer)
 
     def unary_stream(self, path, request_serializer=None, response_deserializer=None, **_):
-        return SignedMethod(self._channel.unary_stream(path, None, response_deserializer), path, self._signer)
+        send = self._channel.unary_stream(path, None, response_deserializer)
+        # A timeout is of the whole stream: without one it goes on until its signature ends.
+        return SignedMethod(send, path, self._signer, timeout=None)
 
 
 class SignedMethod:
     """One method. Call it with a request; or `sign` a request, and send it as often as the network makes it necessary."""
 
-    def __init__(self, send, path: str, signer: Signer):
-        self._send, self._path, self._signer = send, path, signer
+    def __init__(self, send, path: str, signer: Signer, timeout: float | None = 10):
+        self._send, self._path, self._signer, self._timeout = send, path, signer, timeout
 
-    def __call__(self, request, timeout: float = 10):
-        return self.sign(request)(timeout)
+    def __call__(self, request, **timeout):
+        return self.sign(request)(**timeout)
 
     def sign(self, request):
         message = request.SerializeToString(deterministic=True)
         metadata = self._signer.metadata(self._path, message)
-        return lambda timeout=10: self._send(message, timeout=timeout, metadata=metadata)
+        return lambda timeout=self._timeout: self._send(message, timeout=timeout, metadata=metadata)
