@@ -301,6 +301,38 @@ def immunity_40_a_copied_proof_cannot_be_impersonated_in_any_spelling(stage, hea
         assert "userextras" in why and "cannot be impersonated" in why, why
 
 
+def immunity_40_a_copied_proof_is_not_impersonated_among_many_keys_at_once(hub, etcd, tmp_path):
+    """Constrained impersonation asks once about all extra keys where these have four values or more, and about none of them if that is
+    allowed."""
+    cluster = hub.create_cluster("constrained")
+    flags = webhook_files(hub, cluster, tmp_path / "webhook")
+    gate = "--feature-gates=ConstrainedImpersonation=true"
+    server = kube.start(tmp_path / unique("constrained"), etcd, [*flags, gate])
+    try:
+        constrained = Stage(hub, cluster, server)
+        role = kube.cluster_role(
+            "helper",
+            kube.rule("impersonate:user-info", "*", "authentication.k8s.io"),
+            kube.rule("impersonate-on:user-info:list", "configmaps"),
+            {"nonResourceURLs": ["/api"], "verbs": ["impersonate-on:user-info:get"]},
+        )
+        server.admin("apply", "-f", "-", stdin=kube.objects(role, kube.bound("helpers", "helper", "helpers")))
+        ana = constrained.person(groups=["viewers"], policy="AmazonEKSViewPolicy", namespaces=["default"])
+        helper = constrained.person(groups=["helpers"])
+        as_ana = {"Impersonate-User": ana.user.arn, "Impersonate-Group": "viewers"}
+        as_ana |= {f"Impersonate-Extra-example.com%2F{key}": "x" for key in "abcd"}
+
+        def status(path: str, **more: str) -> int:
+            return server.request(path, token=helper.token, headers=as_ana | more).status_code
+
+        # Refused at once, these keys are asked about one by one.
+        kube.wait_for("the helper's role", lambda: status("/api") == 200)
+        assert ana.get(config_maps("default")).status_code == 200
+        assert status(config_maps("default"), **{SPELLINGS[0]: proof_of(ana)}) == 403
+    finally:
+        kube.stop(server.process)
+
+
 def immunity_29_a_foreign_audience_gets_nobody(stage):
     ana = stage.person(groups=["ops"])
 

@@ -11,8 +11,12 @@ const DECODINGS_MAX: usize = 8;
 /// The resource whose subresources are extra keys.
 const RESOURCE: &str = "userextras";
 
-/// Whether the review is about impersonating our extra key: with any of Kubernetes' verbs for it, in any letter case and
-/// however percent-encoded, wherever in the attributes the key stands. The API group does not matter.
+/// What the API server asks about in place of every key, where a request impersonates several extra values: if that is allowed, it
+/// asks about no single one (`isLargeExtra` of Kubernetes' constrained impersonation). Denied, it asks about each.
+const EVERY_KEY: &str = "*";
+
+/// Whether the review is about impersonating our extra key, or every key at once: with any of Kubernetes' verbs for it, in any letter
+/// case and however percent-encoded, wherever in the attributes the key stands. The API group does not matter.
 pub(crate) fn impersonates_the_proof(attributes: &Attributes) -> bool {
     match attributes {
         Attributes::Resource(asked) if begins_with_impersonate(&asked.verb) => names_the_key(asked),
@@ -42,7 +46,7 @@ fn names_the_key(asked: &ResourceAttributes) -> bool {
     let is_key = |text: &str| {
         text.strip_prefix(EXTRA_KEY).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    is_key(&path.join("/")) || parts.into_iter().any(is_key)
+    path.first() == Some(&EVERY_KEY) || is_key(&path.join("/")) || parts.into_iter().any(is_key)
 }
 
 /// In lower case and decoded until nothing is left to decode; none where there is no end to it.
@@ -119,6 +123,15 @@ mod tests {
             ("Impersonate", "userextras", "lanyard.dev/proof", "value", true),
             ("impersonate:user-info", "userextras", "lanyard.dev/proof", "value", true),
             ("impersonate-on:user-info:list", "userextras", "lanyard.dev/proof", "", true),
+            ("impersonate:user-info", "userextras", "*", "*", true),
+            ("impersonate:user-info", "userextras", "*", "", true),
+            ("impersonate:user-info", "userextras", "", "*", true),
+            ("impersonate:user-info", "userextras/*", "", "", true),
+            ("impersonate:user-info", "userextras", "%2A", "value", true),
+            ("impersonate:user-info", "users", "*", "*", false),
+            ("impersonate:user-info", "userextras", "arn", "*", false),
+            ("impersonate:user-info", "userextras", "", "", false),
+            ("get", "userextras", "*", "*", false),
             ("impersonate", "userextras", "arn", "value", false),
             ("impersonate", "userextras", "lanyard.dev/proofs", "value", false),
             ("impersonate", "userextras", "xlanyard.dev/proof", "value", false),
