@@ -14,6 +14,7 @@ use crate::object::{Object, PolicyRule, SERVICE_ACCOUNT_PREFIX, Subject};
 use crate::problem::Problem;
 use crate::rulebook::Rulebook;
 use crate::subjects::Subjects;
+use crate::wire::is_namespace;
 
 /// Up to so many roles of a subject in one place are asked one after the other; beyond, they are put together.
 const SINGLE_ROLES_MAX: usize = 4;
@@ -149,6 +150,10 @@ impl Compiler {
         }
         let number = self.index.bindings.push(place, key.name(), missing);
         for subject in subjects {
+            if has_no_namespace(subject) {
+                let problem = Problem::NoNamespace { binding: key.to_key(), subject: subject.clone() };
+                self.index.problems.push(problem);
+            }
             self.link(
                 subject,
                 namespace,
@@ -219,6 +224,16 @@ impl Compiler {
             _ => bounds.extend(found.iter().map(Link::bound)),
         }
         bounds.extend(missing.iter().map(Link::bound));
+    }
+}
+
+/// Whether a subject is a service account that no cluster can have, by its namespace.
+fn has_no_namespace(subject: &Subject) -> bool {
+    match subject {
+        Subject::ServiceAccount { namespace: Some(namespace), .. } => {
+            !namespace.is_empty() && !is_namespace(namespace)
+        }
+        Subject::ServiceAccount { namespace: None, .. } | Subject::User(_) | Subject::Group(_) => false,
     }
 }
 

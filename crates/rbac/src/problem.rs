@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::key::ObjectKey;
+use crate::object::Subject;
 
 /// Something in the objects that grants nothing, though somebody may expect it to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,13 @@ pub enum Problem {
         binding: ObjectKey,
         /// The role that is not there.
         role: ObjectKey,
+    },
+    /// A binding names a service account in a namespace that cannot be.
+    NoNamespace {
+        /// The binding.
+        binding: ObjectKey,
+        /// The service account.
+        subject: Subject,
     },
     /// An aggregated role reaches more rules, or more roles, than are gathered.
     TooManyRules {
@@ -28,6 +36,12 @@ impl fmt::Display for Problem {
         match self {
             Self::MissingRole { binding, role } => {
                 write!(f, "`{binding}` names `{role}`, which does not exist: create it or delete the binding")
+            }
+            Self::NoNamespace { binding, subject } => {
+                write!(
+                    f,
+                    "`{binding}` names `{subject}`, and no namespace has such a name: correct it or take the subject out"
+                )
             }
             Self::TooManyRules { role, gathered } => {
                 write!(

@@ -11,6 +11,7 @@ mod tree;
 
 pub use fault::{Fault, ObjectError, Position};
 pub(crate) use fault::{Flaw, Segment, one_line, shown};
+pub(crate) use name::is_namespace;
 pub(crate) use read::{Document, document, key_of};
 pub(crate) use tree::{Node, Placed, Plain, position};
 

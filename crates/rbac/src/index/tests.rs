@@ -206,6 +206,27 @@ fn a_role_that_does_not_exist_gives_nothing_and_is_a_problem() {
 }
 
 #[test]
+fn a_service_account_of_a_namespace_that_cannot_be_is_a_problem_and_costs_the_others_nothing() {
+    let subjects = "kind: Group, name: ops}, {kind: ServiceAccount, name: bot, namespace: Team_A}, \
+                    {kind: ServiceAccount, name: bot, namespace: '*'";
+    let index = Index::compile(&objects(&[
+        cluster_role("reader", &allows("get", "pods")),
+        bind("", "b", "reader", subjects),
+        bind("team-a", "c", "reader", "kind: ServiceAccount, name: bot"),
+    ]));
+    assert!(said(&index, "ana", &["ops"], &pods("get", "team-b")).is_some());
+    assert_eq!(said(&index, "system:serviceaccount:team-a:bot", &[], &pods("get", "team-b")), None);
+    let problems: Vec<String> = index.problems().iter().map(ToString::to_string).collect();
+    let told = |account: &str| {
+        format!(
+            "`ClusterRoleBinding/b` names `ServiceAccount {account}`, and no namespace has such a name: correct it or take \
+             the subject out"
+        )
+    };
+    assert_eq!(problems, [told("Team_A/bot"), told("*/bot")]);
+}
+
+#[test]
 fn of_two_objects_with_one_key_the_later_counts() {
     let first = cluster_role("r", &allows("get", "pods"));
     let second = cluster_role("r", &allows("list", "pods"));

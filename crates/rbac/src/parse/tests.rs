@@ -142,6 +142,9 @@ subjects:
 - {kind: Group, name: 'system:serviceaccounts:team-a'}
 - {kind: ServiceAccount, name: bot.v1}
 - {kind: ServiceAccount, name: bot, namespace: team-b, apiGroup: ''}
+- {kind: ServiceAccount, name: bot, namespace: Team_A}
+- {kind: ServiceAccount, name: bot, namespace: '*'}
+- {kind: ServiceAccount, name: bot, namespace: ''}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -191,6 +194,9 @@ subjects: null
             Subject::Group("system:serviceaccounts:team-a".to_owned()),
             account(None, "bot.v1"),
             account(Some("team-b"), "bot"),
+            account(Some("Team_A"), "bot"),
+            account(Some("*"), "bot"),
+            account(None, "bot"),
         ],
         role: RoleRef::ClusterRole("system:aggregate".to_owned()),
     };
@@ -408,6 +414,12 @@ fn an_object_that_kubernetes_would_refuse_is_refused_with_its_place_and_what_to_
         (
             cluster_binding(&format!("{given}subjects: [{{kind: ServiceAccount, name: a}}]\n")),
             "line 5, column 12: `subjects[0].namespace` is missing: write the service account's namespace",
+        ),
+        (
+            cluster_binding(&format!(
+                "{given}subjects: [{{kind: ServiceAccount, name: a, namespace: ''}}]\n"
+            )),
+            "line 5, column 55: `subjects[0].namespace` is missing: write the service account's namespace",
         ),
     ];
     let all = cases.map(|(input, expected)| (input, format!("document 1, {expected}")));

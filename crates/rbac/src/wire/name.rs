@@ -19,12 +19,12 @@ pub(super) fn object(node: &Node) -> Result<&str, Flaw> {
 /// Reads the name of a namespace.
 pub(super) fn namespace(node: &Node) -> Result<&str, Flaw> {
     let allowed = "a namespace has at most 63 lower-case letters, digits and inner hyphens";
-    checked(node, |name| name.len() <= LABEL_CHARS_MAX && is_label(name), allowed)
+    checked(node, is_namespace, allowed)
 }
 
-/// Reads the name of a namespace, where an empty one is none.
-pub(super) fn optional_namespace(node: &Node) -> Result<Option<&str>, Flaw> {
-    if text(node)?.is_empty() { Ok(None) } else { namespace(node).map(Some) }
+/// Whether a namespace can have this name.
+pub(crate) fn is_namespace(name: &str) -> bool {
+    name.len() <= LABEL_CHARS_MAX && is_label(name)
 }
 
 /// Reads the name of a service account.

@@ -162,7 +162,8 @@ pub(super) fn subject(node: &Node, namespaced: bool) -> Result<Subject, Flaw> {
         "Group" => Subject::Group(subject.required("name", write, member::text)?.to_owned()),
         _ => {
             let name = subject.required("name", write, name::service_account)?.to_owned();
-            let namespace = subject.optional("namespace", name::optional_namespace)?.flatten();
+            // Any text, as Kubernetes takes it (`ValidateRoleBindingSubject`): of a namespace that cannot be, nobody is meant.
+            let namespace = subject.optional("namespace", member::text)?.filter(|text| !text.is_empty());
             if namespace.is_none() && !namespaced {
                 return Err(subject.missing("namespace", "write the service account's namespace"));
             }
