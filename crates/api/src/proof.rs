@@ -2,7 +2,9 @@
 //!
 //! `extra` alone proves nothing, for whoever may impersonate can set it. So mapping MACs the grant, keyed hashes of whom
 //! it is for, and an end, together with username and groups; authz gives access-policy permissions only where the MAC
-//! fits the review. A session's proof names all that the session descends from too, so that it ends with any of that. The
+//! fits the review. A session's proof names all that the session descends from too, so that it ends with any of that; and the
+//! instance of a node that EC2 has named, for only so does authz know that no bound name is behind it. A reader that does not know a
+//! kind of kin takes the value for no proof, and denies. The
 //! value is base64url of a layout with a hard maximum, so that reading it allocates nothing:
 //!
 //! | bytes | what |
@@ -82,7 +84,7 @@ pub struct Proof {
     pub revision: Revision,
     /// Whom it is for.
     pub handles: Handles,
-    /// What their session descends from.
+    /// What their session descends from, and the instance that it is of where EC2 named it.
     pub kin: KinHandles,
     /// Whether the hub keeps this principal and key itself, so that they have to be alive.
     pub local: bool,

@@ -7,7 +7,7 @@ use lanyard_api::{
     grants::identity_provider_grant,
     mapping::{AccessEntry, AccessScope, EntryType, GrantKind, IdentityProviderConfig, PolicyAssociation},
     proof::AUTHENTICATED_GROUP,
-    template::Template,
+    template::{Placeholder, Template},
 };
 use lanyard_iam::{AccountId, PrincipalArn};
 use lanyard_rbac::{Attributes, PolicyRule};
@@ -36,7 +36,7 @@ pub(crate) struct Grant {
 pub(crate) enum Badge {
     /// These, where placeholders have become something.
     Named { username: Template, groups: Box<[Template]> },
-    /// The same of a node, whose placeholder becomes the name that the session's instance is bound to.
+    /// The same of a node, whose placeholder becomes the name that the session's instance is bound to, or that EC2 gives it.
     Node { username: Template, groups: Box<[Template]> },
     /// The username is the ARN of whichever principal of the account it is; no groups (`mapAccounts`).
     PrincipalOf(AccountId),
@@ -123,12 +123,12 @@ impl Grant {
         self.ends_at.is_none_or(|end| now < end)
     }
 
-    /// Whether it gives this username and all of these groups; more groups than these may be given. Which names nodes are bound
-    /// to is asked of `is_node`.
+    /// Whether it gives this username and all of these groups; more groups than these may be given. Which names nodes have is asked
+    /// of `is_node`, which is told whether EC2 may be who says it.
     pub(crate) fn gives<'u>(
         &self,
         user: &'u UserInfo,
-        is_node: impl Fn(&str) -> bool,
+        is_node: impl Fn(&str, bool) -> bool,
     ) -> Result<(), Loss<'u>> {
         let username = user.username.as_str();
         let mut claimed =
@@ -139,7 +139,12 @@ impl Grant {
             }
             Badge::Node { username: template, groups } => {
                 let name = username.strip_prefix(template.literal_prefix());
-                (name.is_some_and(is_node), claimed.find(|group| !admitted(groups, group)))
+                let may_be_ec2s = template.placeholders().any(|one| one == Placeholder::Ec2PrivateDnsName)
+                    && template.admits(username);
+                (
+                    name.is_some_and(|name| is_node(name, may_be_ec2s)),
+                    claimed.find(|group| !admitted(groups, group)),
+                )
             }
             Badge::PrincipalOf(account) => {
                 let is_theirs = PrincipalArn::parse(username).is_ok_and(|arn| arn.account == *account);

@@ -7,6 +7,7 @@ mod account;
 mod aws_auth;
 mod cluster;
 mod hub;
+mod nodes;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use lanyard_api::{
     Authority, AwsIdentity, Extra, OidcIdentity, UserInfo,
     mapping::{Cluster, Mapped},
-    proof::{CANONICAL_ARN_KEY, EXTRA_KEY, KinError, KinHandles, Proof, ProofKey},
+    proof::{CANONICAL_ARN_KEY, EXTRA_KEY, KinError, KinHandles, KinKind, Proof, ProofKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -34,13 +34,18 @@ pub(crate) fn user_info(
 ) -> Result<Mapped, KinError> {
     let knock = Knock::of(identity);
     let mut extra = known_extra(&knock, identity.arn.to_string());
+    let mut kin = key.kin(identity)?;
+    // Nobody wrote down what EC2 said, so that the proof has to say by whose word it is a node. Other proofs stay as they were.
+    if let Some(instance) = knock.session_name.filter(|_| badge.by_ec2) {
+        kin.add(KinKind::Ec2Instance, key.ec2_instance(instance))?;
+    }
     let proof = Proof {
         cluster: cluster.uid,
         grant_kind: badge.grant.kind,
         grant: badge.grant.id,
         revision: badge.grant.revision,
         handles: key.handles(identity),
-        kin: key.kin(identity)?,
+        kin,
         local: identity.authority == Authority::Local,
         minted_at: now,
         not_after: not_after(cluster, now),
@@ -57,7 +62,7 @@ pub(crate) fn oidc_user_info(
     key: &ProofKey,
     now: OffsetDateTime,
 ) -> Mapped {
-    let Badge { username, groups, grant, matched_by, ends_at: _ } = badge;
+    let Badge { username, groups, grant, matched_by, ends_at: _, by_ec2: _ } = badge;
     let proof = Proof {
         cluster: cluster.uid,
         grant_kind: grant.kind,
@@ -85,7 +90,7 @@ pub(crate) fn supposed(badge: Badge, knock: &Knock<'_>, arn: String) -> Mapped {
 }
 
 fn with_extra(badge: Badge, knock: &Knock<'_>, extra: Extra) -> Mapped {
-    let Badge { username, groups, grant, matched_by, ends_at: _ } = badge;
+    let Badge { username, groups, grant, matched_by, ends_at: _, by_ec2: _ } = badge;
     let uid = knock
         .principal_id
         .map(|id| ["aws-iam-authenticator:", knock.account.as_str(), ":", id].concat())

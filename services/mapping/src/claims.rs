@@ -58,7 +58,7 @@ pub(crate) fn badge(
         revision: snapshot.revision,
         name: format!("identity-provider configuration {}", config.settings.name).into(),
     };
-    Ok(Badge { username, groups, grant, matched_by: MatchedBy::Issuer, ends_at: None })
+    Ok(Badge { username, groups, grant, matched_by: MatchedBy::Issuer, ends_at: None, by_ec2: false })
 }
 
 /// One identity, read by one configuration.

@@ -31,6 +31,8 @@ pub(crate) struct Badge {
     pub(crate) matched_by: MatchedBy,
     /// When it would be another one, with nothing changed.
     pub(crate) ends_at: Option<OffsetDateTime>,
+    /// Whether EC2's word is what makes the session a node.
+    pub(crate) by_ec2: bool,
 }
 
 /// Why somebody gets none.
@@ -220,7 +222,7 @@ impl World<'_> {
             name: Arc::clone(&entry.name),
         };
         let groups = entry.record.groups.clone();
-        Ok(Badge { username, groups, grant, matched_by, ends_at: entry.record.ends_at })
+        Ok(Badge { username, groups, grant, matched_by, ends_at: entry.record.ends_at, by_ec2: false })
     }
 
     fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
@@ -243,7 +245,8 @@ impl World<'_> {
             revision: self.snapshot.revision,
             name: format!("aws-auth version {}, {} line {}", in_force.version, line.part, line.line).into(),
         };
-        Ok(Some(Badge { username, groups, grant, matched_by: MatchedBy::AwsAuthArn, ends_at: None }))
+        let matched_by = MatchedBy::AwsAuthArn;
+        Ok(Some(Badge { username, groups, grant, matched_by, ends_at: None, by_ec2: false }))
     }
 
     fn by_account(&self, knock: &Knock<'_>, in_force: &InForce) -> Option<Badge> {
@@ -257,7 +260,7 @@ impl World<'_> {
         };
         let username = knock.canonical.to_string();
         let matched_by = MatchedBy::AwsAuthAccount;
-        Some(Badge { username, groups: Vec::new(), grant, matched_by, ends_at: None })
+        Some(Badge { username, groups: Vec::new(), grant, matched_by, ends_at: None, by_ec2: false })
     }
 
     /// What a template becomes, refused where it is a reserved name or another principal's.

@@ -128,6 +128,11 @@ impl ProofKey {
         self.handle(11, |mac| update_sized(mac, id.as_bytes()))
     }
 
+    /// The handle of an EC2 instance, by its id.
+    pub fn ec2_instance(&self, id: &str) -> Handle {
+        self.handle(12, |mac| update_sized(mac, id.as_bytes()))
+    }
+
     /// The handles of somebody whom an OIDC issuer knows: the issuer stands in the account's place, and they in the
     /// principal's. The hub keeps no record of them, and no key signed.
     pub fn oidc_handles(&self, issuer: &str, subject: &str) -> Handles {

@@ -37,6 +37,9 @@ pub enum KinKind {
     Cluster,
     /// The Pod Identity association of that cluster by which the pod got it: it has to be there.
     PodIdentityAssociation,
+    /// The EC2 instance that the session is of, where EC2 and no bound name says what its node is called: as soon as the instance or
+    /// the name is bound, that is its word no more. A proof of a bound node has none.
+    Ec2Instance,
 }
 
 impl KinKind {
@@ -53,6 +56,7 @@ impl KinKind {
             Self::OidcSubject => 9,
             Self::Cluster => 10,
             Self::PodIdentityAssociation => 11,
+            Self::Ec2Instance => 12,
         }
     }
 
@@ -69,6 +73,7 @@ impl KinKind {
             9 => Self::OidcSubject,
             10 => Self::Cluster,
             11 => Self::PodIdentityAssociation,
+            12 => Self::Ec2Instance,
             _ => return Err(ProofError::Malformed),
         })
     }

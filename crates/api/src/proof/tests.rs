@@ -256,8 +256,14 @@ fn any_handle() -> impl Strategy<Value = Handle> {
 }
 
 fn any_kin() -> impl Strategy<Value = KinHandles> {
-    let kinds =
-        [KinKind::PrincipalId, KinKind::Principal, KinKind::AccessKey, KinKind::SessionKey, KinKind::Account];
+    let kinds = [
+        KinKind::PrincipalId,
+        KinKind::Principal,
+        KinKind::AccessKey,
+        KinKind::SessionKey,
+        KinKind::Account,
+        KinKind::Ec2Instance,
+    ];
     let one = (proptest::sample::select(kinds.to_vec()), any_handle());
     proptest::collection::vec(one, 0..=KIN_MAX).prop_map(|all| {
         let mut kin = KinHandles::NONE;
@@ -349,7 +355,7 @@ fn a_good_mac_over_a_bad_layout_is_malformed() {
     };
     assert_eq!(again(&|_| {}), Ok(proof.clone()));
     type Change = fn(&mut Vec<u8>, usize);
-    let cases: [(&str, Change); 8] = [
+    let cases: [(&str, Change); 9] = [
         ("the version before", |body, _| body[0] = 1),
         ("no kind of grant", |body, _| body[21] = 9),
         ("an unknown flag", |body, _| body[22] = 128),
@@ -358,6 +364,7 @@ fn a_good_mac_over_a_bad_layout_is_malformed() {
         ("fewer kin than there are", |body, count| body[count] = 0),
         ("more kin than may be", |body, count| body[count] = 255),
         ("no kind of kin", |body, count| body[count + 1] = 0),
+        ("a kind of kin that a later version may have", |body, count| body[count + 1] = 13),
     ];
     for (what, change) in cases {
         assert_eq!(again(&|body| change(body, count_at)), Err(ProofError::Malformed), "{what}");

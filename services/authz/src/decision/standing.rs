@@ -190,7 +190,12 @@ fn grant_of<'a, W: World>(
     }
     entry_before(sight, user, proof)?
         .unwrap_or(grant)
-        .gives(user, |name| sight.cluster.has_node(name))
+        .gives(user, |node, may_be_ec2s| {
+            let authority = sight.spoke.authority_of(&proof.handles.account);
+            let nodes = &sight.cluster.nodes;
+            authority
+                .is_some_and(|authority| nodes.names(node, may_be_ec2s, proof, authority, sight.world.keys()))
+        })
         .map_err(|loss| Refusal::GrantRevoked(Detail::Lost(name, loss)))?;
     Ok(grant)
 }
@@ -267,7 +272,8 @@ fn of_entry<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, id: Entry
     if let Err(refusal) = judge_entry(sight, entry)? {
         return Ok(Err(refusal));
     }
-    let given = entry.grant.gives(user, |name| sight.cluster.has_node(name));
+    // What EC2 says nobody has written down: whoever asks has it from mapping.
+    let given = entry.grant.gives(user, |name, may_be_ec2s| may_be_ec2s || sight.cluster.nodes.has(name));
     Ok(given.map(|()| &*entry.grant).map_err(|loss| Refusal::GrantRevoked(Detail::NotGiven(loss))))
 }
 

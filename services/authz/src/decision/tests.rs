@@ -1,5 +1,6 @@
 mod kin;
 mod lists;
+mod nodes;
 mod oidc;
 mod proofs;
 mod rbac;

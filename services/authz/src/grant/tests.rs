@@ -53,7 +53,7 @@ fn ask<'a>(verb: &'a str, resource: &'a str, namespace: &'a str) -> Attributes<'
     Attributes::resource(verb, ResourceAttributes { resource, namespace, ..Default::default() })
 }
 
-fn nobody(_: &str) -> bool {
+fn nobody(_: &str, _: bool) -> bool {
     false
 }
 
@@ -84,7 +84,7 @@ fn immunity_60_an_entry_gives_a_badge_of_its_name_and_of_groups_it_has() {
 #[test]
 fn a_node_is_named_as_an_instance_is_bound() {
     let long = format!("{}.example", "n".repeat(80));
-    let bound = |name: &str| name == "ip-10-0-0-1.ec2.internal" || name == long;
+    let bound = |name: &str, _: bool| name == "ip-10-0-0-1.ec2.internal" || name == long;
     for placeholder in ["{{EC2PrivateDNSName}}", "{{SessionName}}"] {
         let entry = entry(EntryType::Ec2Linux, &format!("system:node:{placeholder}"), &["system:nodes"]);
         let grant = Grant::of_entry(&entry, []);
@@ -100,6 +100,22 @@ fn a_node_is_named_as_an_instance_is_bound() {
         }
         let raised = user("system:node:ip-10-0-0-1.ec2.internal", &["system:masters"]);
         assert_eq!(grant.gives(&raised, bound), Err(Loss::Group("system:masters")));
+    }
+}
+
+#[test]
+fn ec2_may_say_what_a_template_asks_it_for_and_nothing_of_another_form() {
+    let by_ec2 = |_: &str, may_be_ec2s: bool| may_be_ec2s;
+    let cases = [
+        ("system:node:{{EC2PrivateDNSName}}", "system:node:ip-10-0-0-1.ec2.internal", true),
+        ("system:node:{{EC2PrivateDNSName}}", "system:node:", false),
+        ("system:node:{{EC2PrivateDNSName}}", "system:node:UPPER", false),
+        ("system:node:{{EC2PrivateDNSName}}", "ip-10-0-0-1.ec2.internal", false),
+        ("system:node:{{SessionName}}", "system:node:ip-10-0-0-1.ec2.internal", false),
+    ];
+    for (template, name, given) in cases {
+        let grant = Grant::of_entry(&entry(EntryType::Ec2Linux, template, &[]), []);
+        assert_eq!(grant.gives(&user(name, &[]), by_ec2).is_ok(), given, "{template} {name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::Arc,
 };
@@ -22,7 +22,12 @@ use lanyard_api::{
 use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal, PrincipalArn, PrincipalKind};
 use lanyard_rbac::{Index, Object};
 
-use super::{Table, aws_auth::AwsAuthGrants, set};
+use super::{
+    Table,
+    aws_auth::AwsAuthGrants,
+    nodes::{BoundNode, Nodes},
+    set,
+};
 use crate::{
     grant::{Association, Badge, Grant},
     handles::{BlockSet, HandleSet, ProofKeys},
@@ -45,8 +50,7 @@ pub(crate) struct ClusterRows {
     identity_providers: Table<Arc<Grant>>,
     /// Of Pod Identity: as proofs name them, under each key.
     pod_identity_associations: Table<Vec<Handle>>,
-    /// The name that each instance is bound to.
-    nodes: Table<String>,
+    nodes: Table<Arc<BoundNode>>,
     blocks: Table<Block>,
     objects: Arc<RbacObjects>,
     index: OnceCell<Arc<Index>>,
@@ -65,7 +69,7 @@ pub(crate) struct ClusterSnapshot {
     /// By the number of the grant.
     identity_providers: HashMap<EntryId, Arc<Grant>, RandomState>,
     pod_identity_associations: HandleSet,
-    nodes: HashSet<String, RandomState>,
+    pub(crate) nodes: Nodes,
     pub(crate) blocks: BlockSet,
     pub(crate) objects: Arc<RbacObjects>,
     pub(crate) index: Arc<Index>,
@@ -183,7 +187,8 @@ impl ClusterRows {
     }
 
     pub(crate) fn set_node(&mut self, key: &str, node: Option<Node>) {
-        set(&mut self.nodes, key, node.map(|node| node.private_dns_name));
+        let node = node.map(|node| Arc::new(BoundNode::compile(node, &self.keys)));
+        set(&mut self.nodes, key, node);
     }
 
     pub(crate) fn set_block(&mut self, key: &str, block: Option<Block>) {
@@ -225,7 +230,7 @@ impl ClusterRows {
                 .map(|grant| (grant.id, Arc::clone(grant)))
                 .collect(),
             pod_identity_associations: self.pod_identity_associations.values().flatten().copied().collect(),
-            nodes: self.nodes.values().cloned().collect(),
+            nodes: Nodes::compile(self.nodes.values()),
             blocks: BlockSet::compile(self.blocks.values(), &self.keys),
             objects: Arc::clone(&self.objects),
             index: Arc::clone(self.index.get_or_init(index)),
@@ -318,11 +323,6 @@ impl ClusterSnapshot {
     /// The armed break-glass identity's grant.
     pub(crate) fn break_glass(&self) -> Option<&Arc<Grant>> {
         self.break_glass.as_ref()
-    }
-
-    /// Whether an instance is bound to this name.
-    pub(crate) fn has_node(&self, name: &str) -> bool {
-        self.nodes.contains(name)
     }
 
     /// All entries, in no order.

@@ -12,7 +12,7 @@ use lanyard_api::{
 use lanyard_iam::AccountId;
 
 use super::{Table, set};
-use crate::handles::{BlockSet, HandleSet, ProofKeys};
+use crate::handles::{BlockSet, ProofKeys};
 
 /// The hub's records.
 #[derive(Debug, Default)]
@@ -41,8 +41,8 @@ pub(crate) struct Spoke {
     pub(crate) account: AccountId,
     pub(crate) authentication_mode: AuthenticationMode,
     pub(crate) authorizer_mode: AuthorizerMode,
-    /// The accounts that it lets in, those left out that the hub does not have with that authority.
-    trusted: HandleSet,
+    /// The accounts that it lets in, each with its authority; those left out that the hub does not have with that one.
+    trusted: HashMap<Handle, Authority, RandomState>,
 }
 
 impl HubRows {
@@ -107,20 +107,29 @@ impl HubSnapshot {
 
 impl Spoke {
     fn compile(cluster: &Cluster, registered: &HashMap<TrustedAccount, Vec<Handle>>) -> Self {
-        let trusted = cluster.trusted_accounts.iter().filter_map(|account| registered.get(account));
+        let trusted =
+            cluster.trusted_accounts.iter().filter_map(|account| Some((account, registered.get(account)?)));
+        let by_handle = trusted.flat_map(|(account, handles)| {
+            handles.iter().map(move |handle| (*handle, account.authority.clone()))
+        });
         Self {
             uid: cluster.uid,
             id: cluster.id.clone(),
             account: cluster.account,
             authentication_mode: cluster.authentication_mode,
             authorizer_mode: cluster.authorizer_mode,
-            trusted: trusted.flatten().copied().collect(),
+            trusted: by_handle.collect(),
         }
     }
 
     /// Whether the account of this handle is let in.
     pub(crate) fn trusts(&self, account: &Handle) -> bool {
-        self.trusted.contains(account)
+        self.trusted.contains_key(account)
+    }
+
+    /// Who vouches for the account of this handle, where it is let in.
+    pub(crate) fn authority_of(&self, account: &Handle) -> Option<&Authority> {
+        self.trusted.get(account)
     }
 
     /// Whether access entries count here.

@@ -203,7 +203,8 @@ impl Mapping {
             Some(Err(refused)) => Err(refused),
             // What EC2 says is remembered where it was asked, and for as long as that holds.
             Some(Ok(node)) => {
-                world.with_instance(&node).resolve(knock).map(|badge| Badge { ends_at: Some(now), ..badge })
+                let found = world.with_instance(&node).resolve(knock);
+                found.map(|badge| Badge { ends_at: Some(now), by_ec2: true, ..badge })
             }
         })
     }

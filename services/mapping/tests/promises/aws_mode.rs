@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority, AwsIdentity, ClusterUid, Fault, Revision, Scope, Vouched,
+    Authority, AwsIdentity, ClusterUid, Fault, Revision, Scope, UserInfo, Vouched,
+    authz::{Attributes, Authorize, ResourceAttributes, Review, Verdict},
     mapping::{
         Cluster, Clusters, CreateAccessEntry, Entries, EntryMatches, EntryState, Node, Preview, PreviewQuery,
         Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
     },
 };
+use lanyard_authz::{Authz, AuthzConfig};
 use lanyard_aws::stand_in::{Behaviour, StandIn};
 use lanyard_mapping::{Mapping, MappingConfig};
 use lanyard_store::{StaleEntry, test_support::TestDatabase};
@@ -27,6 +29,7 @@ lanyard_store::on_each_store!(
     a_node_has_the_name_that_ec2_gives_it_and_is_asked_about_once,
     immunity_44_a_session_is_no_node_that_its_role_does_not_run,
     who_was_bound_by_name_comes_before_ec2s_word,
+    the_proof_of_a_node_that_ec2_names_passes_at_an_access_review,
     immunity_14_where_ec2_does_not_tell_there_is_no_answer,
 );
 
@@ -385,6 +388,59 @@ async fn who_was_bound_by_name_comes_before_ec2s_word(database: TestDatabase) {
     aws.add_instance(AWS, REGION, "i-00000000000000007", "bound.internal", Some(&profile));
     let refused = refusal(&bench, cluster.uid, &session("i-00000000000000007")).await;
     assert!(refused.contains(&format!("of the node with session `{INSTANCE}`")), "{refused}");
+}
+
+async fn the_proof_of_a_node_that_ec2_names_passes_at_an_access_review(database: TestDatabase) {
+    let (bench, aws, cluster) = with_nodes(database).await;
+    let authz = Authz::start(&bench.store, AuthzConfig::default()).unwrap();
+    let log_in = async |instance: &str| match bench.resolve(cluster.uid, &session(instance)).await.unwrap() {
+        Resolution::Mapped(mapped) => Arc::new(mapped.user.clone().into_info()),
+        other => panic!("{other:?}"),
+    };
+    let asked = ResourceAttributes {
+        verb: "get".into(),
+        resource: "nodes".into(),
+        name: NAME.into(),
+        ..ResourceAttributes::default()
+    };
+    let attributes = Arc::new(Attributes::Resource(asked));
+    let decide = async |user: &Arc<UserInfo>| {
+        let review = Review {
+            cluster: cluster.uid,
+            user: Arc::clone(user),
+            attributes: Arc::clone(&attributes),
+            explain: false,
+            full: false,
+            grant: None,
+        };
+        let decision = authz.authorize(review).await.unwrap();
+        (decision.verdict, decision.reason.code())
+    };
+    let (none, denied) = ((Verdict::NoOpinion, "nothing_matched"), (Verdict::Deny, "grant_revoked"));
+    let by_ec2 = log_in(INSTANCE).await;
+    assert_eq!(decide(&by_ec2).await, none, "the cluster's own Node authorizer decides");
+
+    // Another instance that is bound to the name takes it from this one, and has a proof without EC2's word.
+    let other = "i-00000000000000007";
+    let node = |id: &str| Node {
+        cluster: cluster.uid,
+        instance_id: id.to_owned(),
+        private_dns_name: NAME.to_owned(),
+        role_arn: Some(of(AWS, NODES)),
+        access_key_id: None,
+    };
+    bench.calls.set_node(by(admin()), cluster.id.clone(), node(other)).await.unwrap();
+    let bound = log_in(other).await;
+    assert_eq!((bound.username.as_str(), decide(&bound).await), (by_ec2.username.as_str(), none));
+    assert_eq!(decide(&by_ec2).await, denied);
+
+    // And back: the name is the first one's now, by whichever word, and the second has lost it.
+    bench.calls.delete_node(by(admin()), cluster.id.clone(), other.to_owned()).await.unwrap();
+    assert_eq!(decide(&bound).await, denied);
+    assert_eq!(decide(&by_ec2).await, none);
+    bench.calls.set_node(by(admin()), cluster.id.clone(), node(INSTANCE)).await.unwrap();
+    assert_eq!((decide(&by_ec2).await, decide(&bound).await), (none, denied));
+    assert_eq!(aws.calls_of("ec2"), 1);
 }
 
 async fn immunity_14_where_ec2_does_not_tell_there_is_no_answer(database: TestDatabase) {

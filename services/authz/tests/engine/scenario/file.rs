@@ -46,6 +46,8 @@ pub(super) struct PersonText {
     #[serde(rename = "type")]
     pub(super) entry_type: Option<EntryType>,
     pub(super) ends_in_seconds: Option<i64>,
+    /// They come as a session of this name.
+    pub(super) session: Option<String>,
     /// Mapped by this part of aws-auth, and without an entry: `mapUsers` or `mapAccounts`.
     pub(super) by: Option<String>,
 }
@@ -93,7 +95,9 @@ pub(super) enum Step {
     DeleteUser(String),
     AwsAuth(String),
     Rbac(String),
+    /// Binds a session of somebody's.
     Node {
+        of: String,
         session: String,
         name: String,
     },

@@ -113,7 +113,10 @@ impl Hub {
                 principal: key.principal(&entry.authority, arn.as_str()),
                 principal_id: key.principal_id(&entry.authority, entry.principal_id.as_deref().unwrap()),
                 access_key: key.access_key(known.person.key.id.as_str()),
-                session: Handle::NONE,
+                session: match &known.text.session {
+                    Some(session) => key.session(&entry.authority, arn.as_str(), session),
+                    None => Handle::NONE,
+                },
             },
             kin: KinHandles::NONE,
             local: true,
@@ -187,12 +190,13 @@ impl Hub {
             }
             Step::AwsAuth(content) => self.push_aws_auth(content).await,
             Step::Rbac(documents) => self.apply(documents).await,
-            Step::Node { session, name } => {
+            Step::Node { of, session, name } => {
+                let arn = self.people[of].person.entry.principal_arn.one().unwrap().canonical();
                 let node = Node {
                     cluster: self.cluster.uid,
                     instance_id: session.clone(),
                     private_dns_name: name.clone(),
-                    role_arn: None,
+                    role_arn: Some(arn.to_string()),
                     access_key_id: None,
                 };
                 self.stage.put(&node).await;
