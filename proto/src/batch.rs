@@ -25,7 +25,7 @@ const HEAD_BYTES_MAX: usize = 6;
 /// `lanyard.authz.v1.AuthorizeBatchRequest`: many questions about one cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuthorizeBatchRequest {
-    /// All of one cluster.
+    /// All of one cluster, at most 10 000.
     pub reviews: Each<Review>,
     /// Who wants in, where a review leaves its own `user` out: a batch about one person need name them once.
     pub user: Option<UserInfo>,

@@ -9,7 +9,9 @@ mod question;
 pub mod server;
 mod text;
 
-pub use batch::{batch_decisions, batch_message, batch_reviews, first_cluster, read_decisions};
+pub use batch::{
+    BATCH_REVIEWS_MAX, batch_decisions, batch_message, batch_reviews, first_cluster, read_decisions,
+};
 pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 

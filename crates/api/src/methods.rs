@@ -80,7 +80,8 @@ const READS: &[&str] = &[
 ];
 
 /// Methods whose calls travel together between processes, with those that wait at the same time: what the gateway asks for each
-/// review, and for each signed call. Each only reads, and is answered by one message, out of memory as a rule.
+/// review, and for each signed call. Each only reads, and is answered by one message, out of memory as a rule. Those that share a
+/// connection share a task: a batch, whose work may be longer than a review's, pauses for the others.
 pub const TOGETHER: &[&str] = &[
     "/lanyard.authn.v1.Authenticate/Authenticate",
     "/lanyard.authn.v1.Admit/Admit",

@@ -29,6 +29,8 @@ pub struct Explanation<'a> {
     pub near_misses: Vec<NearMiss<'a>>,
     /// Whether there were more, or not everything was looked at.
     pub truncated: bool,
+    /// How many rules were looked at, of so many as might be: for those who share these among several.
+    pub rules: usize,
 }
 
 /// Something that nearly allows what was asked. The grants in it name rules that do *not* allow it.
@@ -98,6 +100,7 @@ impl Index {
         }
         search.look_at_roles(attributes);
         let mut explanation = search.explanation;
+        explanation.rules = rules_max.saturating_sub(search.steps);
         explanation.near_misses.sort_by_key(NearMiss::sort);
         explanation
     }

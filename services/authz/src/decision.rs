@@ -28,12 +28,22 @@ pub(crate) use list::{rules_for, who_can};
 pub(crate) use world::{Lacking, Sight, World};
 
 use self::{
+    hints::Budget,
     impersonation::impersonates_the_proof,
     standing::{Standing, standing},
 };
 
 /// Most groups of one review. mapping gives far fewer, and each costs a look-up.
 pub(crate) const REVIEW_GROUPS_MAX: usize = 4096;
+
+/// Reviews of a batch that are decided before others have a turn; some milliseconds of work.
+const PART_REVIEWS: usize = 1_000;
+
+/// So many groups are as much work as a review.
+const GROUPS_A_REVIEW: usize = 32;
+
+/// Rules that a batch's explanations look at before others have a turn; about a millisecond of work.
+const PART_RULES: usize = 20_000;
 
 /// What a review that cannot be weighed says of itself.
 const TOO_MANY_GROUPS: &str = "the review has more groups than are weighed";
@@ -51,56 +61,99 @@ pub(crate) fn decide<W: World>(world: &W, review: &Review, now: OffsetDateTime) 
         return Ok(of_no_cluster(review));
     };
     let standing = standing(&sight, &review.user, review.grant)?;
-    let mut decision = judge(&sight, review, &standing);
+    let mut decision = judge(&sight, review, &standing, &mut Budget::of_one());
     if decision.verdict == Verdict::NoOpinion && !review.explain {
         decision.hints = hints::first(&sight, review, &standing);
     }
     Ok(decision)
 }
 
-/// Decides reviews in their order, with hints for those alone that ask for an explanation. What those who want in stand on is looked
-/// at once for all reviews in a row that share their user.
-///
-/// # Errors
-/// As [`decide`].
-pub(crate) fn decide_all<W: World>(
-    world: &W,
-    reviews: &[Review],
-    now: OffsetDateTime,
-) -> Result<Vec<Decision>, Lacking> {
-    let mut decisions = Vec::with_capacity(reviews.len());
-    let is_same = |one: &Review, next: &Review| {
-        one.cluster == next.cluster && one.grant == next.grant && Arc::ptr_eq(&one.user, &next.user)
-    };
-    for of_one in reviews.chunk_by(is_same) {
-        decide_those_of_one(world, of_one, now, &mut decisions)?;
-    }
-    Ok(decisions)
+/// Reviews that are decided in their order, a part at a time: between two parts everybody else has a turn. There are hints for those
+/// alone that ask for an explanation. What those who want in stand on is looked at once for all reviews in a row of one part that share
+/// their user.
+pub(crate) struct Batch<'r> {
+    reviews: &'r [Review],
+    decisions: Vec<Decision>,
+    explaining: Budget,
 }
 
-fn decide_those_of_one<W: World>(
-    world: &W,
-    reviews: &[Review],
-    now: OffsetDateTime,
-    decisions: &mut Vec<Decision>,
-) -> Result<(), Lacking> {
-    // As for one review: whoever is answered out of hand has nothing brought into memory.
-    let Some(first) = reviews.iter().find(|review| out_of_hand(review).is_none()) else {
-        decisions.extend(reviews.iter().filter_map(out_of_hand));
-        return Ok(());
-    };
-    let sight = Sight::open(world, first.cluster, now)?;
-    let standing = match &sight {
-        Some(sight) => Some((sight, standing(sight, &first.user, first.grant)?)),
-        None => None,
-    };
-    decisions.extend(reviews.iter().map(|review| {
-        out_of_hand(review).unwrap_or_else(|| match &standing {
-            Some((sight, standing)) => judge(sight, review, standing),
-            None => of_no_cluster(review),
-        })
-    }));
-    Ok(())
+impl<'r> Batch<'r> {
+    pub(crate) fn of(reviews: &'r [Review]) -> Self {
+        Self { reviews, decisions: Vec::with_capacity(reviews.len()), explaining: Budget::of_batch() }
+    }
+
+    /// Whether all are decided.
+    pub(crate) fn is_done(&self) -> bool {
+        self.decisions.len() == self.reviews.len()
+    }
+
+    /// What was decided.
+    pub(crate) fn into_decisions(self) -> Vec<Decision> {
+        self.decisions
+    }
+
+    /// Decides the next part.
+    ///
+    /// # Errors
+    /// As [`decide`].
+    pub(crate) fn go_on<W: World>(&mut self, world: &W, now: OffsetDateTime) -> Result<(), Lacking> {
+        let is_same = |one: &Review, next: &Review| {
+            one.cluster == next.cluster && one.grant == next.grant && Arc::ptr_eq(&one.user, &next.user)
+        };
+        let mut part = Part { work: 0, rules_before: self.explaining.rules() };
+        let reviews = self.reviews;
+        let left = reviews.get(self.decisions.len()..).unwrap_or_default();
+        for of_one in left.chunk_by(is_same) {
+            self.decide_those_of_one(world, of_one, now, &mut part)?;
+            if part.is_over(&self.explaining) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_those_of_one<W: World>(
+        &mut self,
+        world: &W,
+        reviews: &[Review],
+        now: OffsetDateTime,
+        part: &mut Part,
+    ) -> Result<(), Lacking> {
+        // As for one review: whoever is answered out of hand has nothing brought into memory.
+        let first = reviews.iter().find(|review| out_of_hand(review).is_none());
+        let sight = match first {
+            Some(first) => Sight::open(world, first.cluster, now)?,
+            None => None,
+        };
+        let standing = match (&sight, first) {
+            (Some(sight), Some(first)) => Some((sight, standing(sight, &first.user, first.grant)?)),
+            _ => None,
+        };
+        for review in reviews {
+            self.decisions.push(out_of_hand(review).unwrap_or_else(|| match &standing {
+                Some((sight, standing)) => judge(sight, review, standing, &mut self.explaining),
+                None => of_no_cluster(review),
+            }));
+            part.work += 1 + review.user.groups.len() / GROUPS_A_REVIEW;
+            if part.is_over(&self.explaining) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was done of a part of a batch.
+struct Part {
+    /// In reviews of a few groups.
+    work: usize,
+    rules_before: usize,
+}
+
+impl Part {
+    fn is_over(&self, explaining: &Budget) -> bool {
+        self.work >= PART_REVIEWS || self.rules_before.saturating_sub(explaining.rules()) >= PART_RULES
+    }
 }
 
 /// The answer where nothing has to be known for it.
@@ -112,10 +165,15 @@ fn out_of_hand(review: &Review) -> Option<Decision> {
         .then(|| unanswerable(proof_in(&review.user.extra) != Bearing::Nothing, TOO_MANY_GROUPS))
 }
 
-fn judge<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Decision {
+fn judge<W: World>(
+    sight: &Sight<'_, W>,
+    review: &Review,
+    standing: &Standing<'_>,
+    explaining: &mut Budget,
+) -> Decision {
     let mut decision = weigh(sight, review, standing);
     if review.explain && decision.verdict != Verdict::Allow {
-        decision.hints = hints::of(sight, review, standing);
+        decision.hints = hints::of(sight, review, standing, explaining);
     }
     decision
 }

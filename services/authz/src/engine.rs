@@ -12,16 +12,19 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault, WatchPlaces};
+use lanyard_api::{
+    Actor, ActorKind, CallError, ClusterId, Fault, WatchPlaces,
+    authz::{Decision, Review},
+};
 use lanyard_kit::Clock;
 use lanyard_store::{ChangeSignal, SpokePushes, Store, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
     config::AuthzConfig,
-    decision::Lacking,
+    decision::{Batch, Lacking},
     snapshot::Spoke,
-    store::{CaughtUp, Current, View},
+    store::{CaughtUp, Current, Seen, View},
 };
 
 use self::{decisions::DecisionLog, telemetry::Telemetry};
@@ -100,19 +103,48 @@ impl Inner {
                 Err(lacking) => lacking,
             };
             let view = arc_swap::Guard::into_inner(view);
-            let catch_up = async {
-                let since = *caught_up_since.get_or_insert_with(Instant::now);
-                // In a box of its own, for hardly a question has to.
-                Box::pin(self.caught_up.since(since, &self.store)).await
-            };
-            let newer = lacking.newer();
-            lacking.supply(&view, catch_up, || self.renew(&view)).await.map_err(fault)?;
-            newer.into_iter().for_each(|named| self.caught_up.note(named));
+            self.supply(&view, lacking, &mut caught_up_since).await?;
         }
-        Err(Fault::Unavailable {
-            part: "the snapshot".into(),
-            detail: "it was dropped from memory as often as it was loaded".into(),
-        })
+        Err(dropped())
+    }
+
+    /// Decides reviews in their order, all of them from what the first found in memory. Others have a turn in between, so that many
+    /// reviews hold nobody up.
+    async fn decide_all(&self, reviews: &[Review]) -> Result<Vec<Decision>, Fault> {
+        let mut caught_up_since = None;
+        for _ in 0..ROUNDS_MAX {
+            let view = self.view.load_full();
+            let current = Current::new(&view, &self.caught_up, caught_up_since.is_some());
+            let (now, mut seen, mut batch) = (self.clock.now(), Seen::default(), Batch::of(reviews));
+            let lacking = loop {
+                let decided = seen.ask(&current, |pinned| batch.go_on(pinned, now));
+                match decided {
+                    Ok(()) if batch.is_done() => return Ok(batch.into_decisions()),
+                    Ok(()) => tokio::task::yield_now().await,
+                    Err(lacking) => break lacking,
+                }
+            };
+            self.supply(&view, lacking, &mut caught_up_since).await?;
+        }
+        Err(dropped())
+    }
+
+    /// Brings what an answer lacks into memory.
+    async fn supply(
+        &self,
+        view: &Arc<View>,
+        lacking: Lacking,
+        caught_up_since: &mut Option<Instant>,
+    ) -> Result<(), Fault> {
+        let catch_up = async {
+            let since = *caught_up_since.get_or_insert_with(Instant::now);
+            // In a box of its own, for hardly a question has to.
+            Box::pin(self.caught_up.since(since, &self.store)).await
+        };
+        let newer = lacking.newer();
+        lacking.supply(view, catch_up, || self.renew(view)).await.map_err(fault)?;
+        newer.into_iter().for_each(|named| self.caught_up.note(named));
+        Ok(())
     }
 
     /// Makes a view with the keys that the keyring has by now, in place of this one.
@@ -141,6 +173,14 @@ fn may_know(actor: &Actor, spoke: &Spoke) -> bool {
         // Admit lets a node vend, and nothing else.
         ActorKind::Node { .. } => false,
         ActorKind::System { .. } => true,
+    }
+}
+
+/// There was no answer in as many rounds as there are.
+fn dropped() -> Fault {
+    Fault::Unavailable {
+        part: "the snapshot".into(),
+        detail: "it was dropped from memory as often as it was loaded".into(),
     }
 }
 

@@ -387,16 +387,21 @@ pub(crate) struct Pinned<'w, W> {
     seen: std::cell::RefCell<Seen>,
 }
 
+/// What the questions of a batch have seen.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     hub: Option<Arc<HubSnapshot>>,
     accounts: Vec<(AccountId, Arc<AccountSnapshot>)>,
     clusters: Vec<(ClusterUid, (Arc<ClusterSnapshot>, Revision))>,
 }
 
-impl<'w, W: World> Pinned<'w, W> {
-    pub(crate) fn new(world: &'w W) -> Self {
-        Self { world, seen: std::cell::RefCell::default() }
+impl Seen {
+    /// Asks a world in which whatever was seen before is as it was then.
+    pub(crate) fn ask<W: World, T>(&mut self, world: &W, question: impl FnOnce(&Pinned<'_, W>) -> T) -> T {
+        let pinned = Pinned { world, seen: std::cell::RefCell::new(std::mem::take(self)) };
+        let answer = question(&pinned);
+        *self = pinned.seen.into_inner();
+        answer
     }
 }
 
@@ -482,7 +487,8 @@ mod tests {
         // Another question misses it, catches up, and finds it gone, or there; the first may have looked before that.
         caught_up.note(named);
         assert!(!first.is_caught_up_with(&named), "its snapshots may be older than the note");
-        assert!(!Pinned::new(&first).is_caught_up_with(&named), "and so those that a batch shares");
+        let of_batch = Seen::default().ask(&first, |pinned| pinned.is_caught_up_with(&named));
+        assert!(!of_batch, "and so those that a batch shares");
         assert!(Current::new(&view, &caught_up, false).is_caught_up_with(&named), "whoever comes after it");
         // Noted again by one that had begun before, too: the first note is as good as ever.
         caught_up.note(named);

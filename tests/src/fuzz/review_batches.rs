@@ -1,6 +1,8 @@
 //! Batches of access reviews, as the front door and authz get them.
 
-use lanyard_api::authz::{Decision, Review, batch_decisions, batch_reviews, read_decisions};
+use lanyard_api::authz::{
+    BATCH_REVIEWS_MAX, Decision, Review, batch_decisions, batch_reviews, read_decisions,
+};
 use lanyard_api::methods::{self, ClusterRef};
 use lanyard_proto::authz::v1 as pb;
 use prost::Message;
@@ -24,6 +26,9 @@ pub fn review_batches(input: &[u8]) -> bool {
 
 /// The reviews by the messages that prost makes of them.
 fn by_messages(batch: &pb::AuthorizeBatchRequest) -> Option<Vec<Review>> {
+    if batch.reviews.len() > BATCH_REVIEWS_MAX {
+        return None;
+    }
     // A user that cannot be read refuses a batch whose reviews all have their own, too.
     if let Some(user) = batch.user.clone() {
         lanyard_api::UserInfo::try_from(user).ok()?;

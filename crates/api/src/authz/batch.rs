@@ -13,6 +13,9 @@ use crate::{
     ids::ClusterUid,
 };
 
+/// Most reviews of one batch. They are answered from one snapshot, and their decisions have to fit into one answer.
+pub const BATCH_REVIEWS_MAX: usize = 10_000;
+
 /// The message of a batch. Whom the first review is about is named once, for all that are about the same person.
 pub fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
     let Some(first) = reviews.first() else { return pb::AuthorizeBatchRequest::default() };
@@ -40,8 +43,10 @@ pub fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
 /// The reviews of a batch.
 ///
 /// # Errors
-/// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one.
+/// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one; and `reviews`,
+/// where there are more than [`BATCH_REVIEWS_MAX`].
 pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, CallError> {
+    within_limit(&batch)?;
     let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
     let (mut clusters, mut users) =
         (LastCluster::default(), KnownUsers { of_batch: shared.clone(), last: None });
@@ -108,8 +113,9 @@ pub fn first_cluster(batch: &pb::AuthorizeBatchRequest) -> Option<ClusterUid> {
 /// The cluster that all reviews of a batch name, for whoever lets it in: nothing else of them is read.
 ///
 /// # Errors
-/// [`CallError`] names `reviews` where there are none, or of several clusters, or one is no message.
+/// [`CallError`] names `reviews` where there are none, or more than [`BATCH_REVIEWS_MAX`], or of several clusters, or one is no message.
 pub(crate) fn batch_cluster(batch: &pb::AuthorizeBatchRequest) -> Result<String, CallError> {
+    within_limit(batch)?;
     let mut first: Option<String> = None;
     let mut about = About::default();
     for bytes in batch.reviews.iter_bytes() {
@@ -125,6 +131,17 @@ pub(crate) fn batch_cluster(batch: &pb::AuthorizeBatchRequest) -> Result<String,
         }
     }
     field::required("reviews", first)
+}
+
+fn within_limit(batch: &pb::AuthorizeBatchRequest) -> Result<(), CallError> {
+    let found = batch.reviews.len();
+    if found <= BATCH_REVIEWS_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "a batch has at most {BATCH_REVIEWS_MAX} reviews, and this one has {found}: send several batches"
+    );
+    Err(CallError::invalid("reviews", "too_many_reviews", message))
 }
 
 /// Of a [`pb::Review`] the cluster alone.
@@ -231,6 +248,20 @@ mod tests {
         batch.user = None;
         let error = batch_reviews(batch).unwrap_err();
         assert!(format!("{error:?}").contains("user"), "{error:?}");
+    }
+
+    #[test]
+    fn a_batch_of_more_reviews_than_may_be_is_refused_where_it_is_let_in_and_where_it_is_read() {
+        let mut batch = batch_message(vec![review("ana", "/a")]);
+        (1..BATCH_REVIEWS_MAX).for_each(|_| batch.reviews.push_again());
+        assert!(batch_cluster(&batch).is_ok());
+        assert_eq!(batch_reviews(batch.clone()).unwrap().len(), BATCH_REVIEWS_MAX);
+        batch.reviews.push_again();
+        for refused in [batch_cluster(&batch).map(drop), batch_reviews(batch.clone()).map(drop)] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, CallError::Invalid { rule: "too_many_reviews", .. }), "{error:?}");
+            assert!(error.to_string().contains("at most 10000 reviews, and this one has 10001"), "{error}");
+        }
     }
 
     #[test]

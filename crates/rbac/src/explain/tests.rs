@@ -191,8 +191,11 @@ fn who_has_little_time_is_told_what_was_found_in_it_and_that_there_was_more() {
     let whole = index.explain(ana, &asked);
     assert_eq!(index.explain_within(ana, &asked, EXPLAINED_RULES_MAX), whole);
     let none = index.explain_within(ana, &asked, 0);
-    assert!(none.near_misses.is_empty() && none.truncated, "{none:?}");
+    assert!(none.near_misses.is_empty() && none.truncated && none.rules == 0, "{none:?}");
     assert!(!whole.near_misses.is_empty() && !whole.truncated, "{whole:?}");
+    let just = index.explain_within(ana, &asked, whole.rules);
+    assert_eq!(just, whole, "so many rules it took");
+    assert!(index.explain_within(ana, &asked, whole.rules - 1).truncated);
 }
 
 #[test]

@@ -24,23 +24,79 @@ const NAMESPACE_CHARS_MAX: usize = 80;
 /// Rules of RBAC that are looked at for these at the most; some microseconds of work, for it is on the path of the refused.
 const FIRST_RULES_MAX: usize = 1_000;
 
+/// Rules that all explanations of one batch look at at the most; some hundred milliseconds of work.
+const BATCH_RULES_MAX: usize = 5_000_000;
+
+/// What an explanation in a batch takes of these at the least: it goes through the published access policies, and its text has to fit into
+/// the answer with all others.
+const EXPLANATION_RULES: usize = 2_000;
+
 /// Most published access policies that are proposed.
 const PROPOSED_MAX: usize = 3;
 
 /// How much broader a word that means all is taken to be than a word that means one.
 const ALL_BREADTH: usize = 1_000;
 
+/// What explanations may look at still.
+#[derive(Debug)]
+pub(super) struct Budget {
+    rules: usize,
+    /// Whether those of a batch share it.
+    is_shared: bool,
+}
+
+impl Budget {
+    /// Of the explanation of one review.
+    pub(super) const fn of_one() -> Self {
+        Self { rules: EXPLAINED_RULES_MAX + EXPLANATION_RULES, is_shared: false }
+    }
+
+    /// Of all explanations of a batch.
+    pub(super) const fn of_batch() -> Self {
+        Self { rules: BATCH_RULES_MAX, is_shared: true }
+    }
+
+    /// Rules that may be looked at still, and stand for the work of doing so.
+    pub(super) fn rules(&self) -> usize {
+        self.rules
+    }
+
+    fn spend(&mut self, rules: usize) {
+        self.rules = self.rules.saturating_sub(rules);
+    }
+
+    /// What a batch's explanation says that there was no time for.
+    fn cut(&self) -> Option<String> {
+        (self.is_shared && self.rules == 0).then(|| {
+            "there may be more: the explanations of one batch look at so many rules, and these are used up; ask for this review in a \
+             smaller batch"
+                .to_owned()
+        })
+    }
+}
+
 /// What would have allowed it; one line each, the nearest first.
-pub(super) fn of<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Vec<String> {
+pub(super) fn of<W: World>(
+    sight: &Sight<'_, W>,
+    review: &Review,
+    standing: &Standing<'_>,
+    budget: &mut Budget,
+) -> Vec<String> {
+    let grant = match standing {
+        Standing::Refused(refusal) => return vec![refusal.to_string()],
+        Standing::Granted(grant) => Some(grant),
+        Standing::Bare => None,
+    };
+    if let Some(cut) = budget.cut() {
+        return vec![cut];
+    }
+    budget.spend(EXPLANATION_RULES);
     let selected = Selected::of(&review.attributes);
     let asked = Asked::of(&review.attributes, &selected).0;
-    let mut hints = match standing {
-        Standing::Refused(refusal) => return vec![refusal.to_string()],
-        Standing::Granted(grant) => of_policies(sight, grant, &asked),
-        Standing::Bare => Vec::new(),
-    };
-    hints.extend(of_rbac(sight, review, &asked, EXPLAINED_RULES_MAX));
+    let mut hints = grant.map(|grant| of_policies(sight, grant, &asked)).unwrap_or_default();
+    hints.extend(of_rbac(sight, review, &asked, budget));
     hints.truncate(HINTS_MAX);
+    hints.extend(budget.cut());
     hints
 }
 
@@ -60,7 +116,8 @@ pub(super) fn first<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &
     }
     let mut hints = of_policies(sight, grant, &asked);
     if hints.len() < FIRST_MAX {
-        hints.extend(of_rbac(sight, review, &asked, FIRST_RULES_MAX));
+        let mut budget = Budget { rules: FIRST_RULES_MAX, is_shared: false };
+        hints.extend(of_rbac(sight, review, &asked, &mut budget));
     }
     hints.truncate(FIRST_MAX);
     hints
@@ -137,7 +194,7 @@ fn of_rbac<W: World>(
     sight: &Sight<'_, W>,
     review: &Review,
     asked: &Attributes<'_>,
-    rules_max: usize,
+    budget: &mut Budget,
 ) -> Vec<String> {
     let index = &sight.cluster.index;
     if let Some(hint) = of_the_clusters_own(sight, review, asked) {
@@ -146,8 +203,10 @@ fn of_rbac<W: World>(
     if !is_ours(sight, review) && index.roles() + index.bindings() == 0 {
         return vec!["RBAC is left to the cluster, and none of it is known here".to_owned()];
     }
-    let near_misses = index.explain_within(user_of(review), asked, rules_max).near_misses;
-    near_misses.iter().map(|near_miss| format!("RBAC: {near_miss}")).collect()
+    let rules_max = budget.rules.min(EXPLAINED_RULES_MAX);
+    let explanation = index.explain_within(user_of(review), asked, rules_max);
+    budget.spend(explanation.rules);
+    explanation.near_misses.iter().map(|near_miss| format!("RBAC: {near_miss}")).collect()
 }
 
 /// Whether RBAC was weighed here.

@@ -8,10 +8,7 @@ use lanyard_api::{
 };
 
 use super::Authz;
-use crate::{
-    decision::{Bearing, decide, decide_all, proof_in, rules_for, unanswerable, who_can},
-    store::Pinned,
-};
+use crate::decision::{Bearing, decide, proof_in, rules_for, unanswerable, who_can};
 
 impl Authorize for Authz {
     async fn authorize(&self, review: Review) -> Result<Decision, Fault> {
@@ -27,11 +24,7 @@ impl Authorize for Authz {
 
     async fn authorize_batch(&self, reviews: Vec<Review>) -> Result<Vec<Decision>, Fault> {
         let began = Instant::now();
-        let answers = self.inner.ask(|view, now| {
-            let pinned = Pinned::new(view);
-            decide_all(&pinned, &reviews, now)
-        });
-        let answers = match answers.await {
+        let answers = match self.inner.decide_all(&reviews).await {
             // Of several, those without a proof are told apart by their evaluation error: one answer is for all.
             Err(fault) if reviews.iter().any(bears_proof) => {
                 let why = fault.to_string();

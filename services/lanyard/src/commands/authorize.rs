@@ -5,7 +5,10 @@ use std::sync::Arc;
 use clap::Args;
 use lanyard_api::{
     Authority, ClusterId, UserInfo,
-    authz::{Attributes, Authorize as _, Decision, Review, Verdict, batch_message, read_decisions},
+    authz::{
+        Attributes, Authorize as _, BATCH_REVIEWS_MAX, Decision, Review, Verdict, batch_message,
+        read_decisions,
+    },
     grpc::admitted_at_the_door,
     mapping::Clusters,
 };
@@ -35,8 +38,10 @@ Reviews are SubjectAccessReview objects or their `spec` alone: one, a list, or o
 
 It ends with 0 where all were decided; with --all-allowed, 1 unless all are allowed; and with 1 where nothing maps the principal."#;
 
-/// Reviews of one question: an answer holds all of them, and is of one state of the cluster.
+/// Reviews of one question: an answer holds all of them, and is of one state of the cluster. All are explained, and the explanations
+/// of one question share what they may look at.
 const BATCH_MAX: usize = 500;
+const _: () = assert!(BATCH_MAX <= BATCH_REVIEWS_MAX, "the hub refuses larger ones");
 
 /// The flags of `lanyard authorize`.
 #[derive(Debug, Args)]

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use lanyard_api::{
     UserInfo,
-    authz::{Attributes, Review, SelectorRequirement, Selectors, Verdict},
+    authz::{Attributes, Decision, Review, SelectorRequirement, Selectors, Verdict},
     mapping::{AccessScope, AuthorizerMode},
 };
 use proptest::prelude::*;
 
 use super::stage::{NOW, Stage, bare, get_pods, resource, texts};
-use crate::decision::decide_all;
+use crate::decision::{Batch, Lacking, PART_REVIEWS};
 
 const ONE_RULE: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -166,6 +166,67 @@ fn an_explanation_names_what_would_have_allowed_it_and_a_proven_refusal_the_firs
     assert!(hints[0].starts_with("RBAC: rule 1 of `Role/team-a/one`"), "{hints:?}");
 }
 
+/// The decisions of a batch, and in how many parts they were made.
+fn in_parts(stage: &Stage, reviews: &[Review]) -> Result<(Vec<Decision>, usize), Lacking> {
+    let (world, mut batch, mut parts) = (stage.compile(), Batch::of(reviews), 0);
+    while !batch.is_done() {
+        batch.go_on(&world, NOW)?;
+        parts += 1;
+    }
+    Ok((batch.into_decisions(), parts))
+}
+
+/// A role of so many rules that allow something else.
+fn unlike(rules: usize) -> String {
+    let rule = |n| format!("- {{verbs: [get], apiGroups: [example.com], resources: [things{n}]}}\n");
+    let rules: String = (0..rules).map(rule).collect();
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: unlike}}\nrules:\n{rules}"
+    )
+}
+
+#[test]
+fn a_long_batch_is_decided_in_parts_as_a_short_one_is() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    stage.rbac(ONE_RULE);
+    let user = Arc::new(bare("x", &["devs"]));
+    let asked = |user: &Arc<UserInfo>, n: usize| {
+        let attributes = if n.is_multiple_of(3) { scale() } else { get_pods("team-a") };
+        Review { user: Arc::clone(user), ..stage.review(UserInfo::default(), attributes) }
+    };
+    let (few, many) = (PART_REVIEWS, 3 * PART_REVIEWS);
+    let reviews: Vec<Review> = (0..many).map(|n| asked(&user, n)).collect();
+    let (decisions, parts) = in_parts(&stage, &reviews).unwrap();
+    assert_eq!((parts, in_parts(&stage, &reviews[..few]).unwrap().1), (3, 1));
+    for (n, decision) in decisions.iter().enumerate() {
+        let expected = if n.is_multiple_of(3) { Verdict::Allow } else { Verdict::NoOpinion };
+        assert_eq!(decision.verdict, expected, "{n}");
+    }
+    let groups: Vec<String> = (0..4000).map(|n| format!("g{n}")).collect();
+    let of_many_groups = Arc::new(UserInfo { groups, ..UserInfo::default() });
+    let reviews: Vec<Review> = (0..100).map(|n| asked(&of_many_groups, n)).collect();
+    assert!(in_parts(&stage, &reviews).unwrap().1 > 10, "a review of many groups is more work");
+}
+
+#[test]
+fn the_explanations_of_a_batch_share_what_they_may_look_at() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    stage.rbac(ONE_RULE);
+    stage.rbac(&unlike(9_000));
+    let mut review = stage.review(bare("x", &["devs"]), get_pods("a"));
+    review.explain = true;
+    let is_cut = |decision: &Decision| decision.hints.iter().any(|hint| hint.contains("smaller batch"));
+    let reviews = vec![review; 700];
+    let (decisions, parts) = in_parts(&stage, &reviews).unwrap();
+    assert!(!is_cut(&decisions[0]) && !is_cut(&decisions[400]), "{:?}", decisions[400]);
+    let last = decisions.last().unwrap();
+    assert!(is_cut(last) && last.hints.len() == 1, "{last:?}");
+    assert_eq!(last.verdict, Verdict::NoOpinion, "decided it is all the same");
+    assert!(parts > 200, "{parts} parts: an explanation is more work than a decision");
+    // Who asks for one review alone has all of it.
+    assert!(!is_cut(&stage.decide(&reviews[0])));
+}
+
 #[test]
 fn immunity_58_only_a_verified_proof_that_is_not_denied_is_told_without_asking() {
     let mut stage = Stage::new(AuthorizerMode::Full);
@@ -176,7 +237,7 @@ fn immunity_58_only_a_verified_proof_that_is_not_denied_is_told_without_asking()
     let asked = stage.review(user.clone(), get_pods("prod"));
     assert_eq!(hints(&stage, &asked).len(), 2);
     // Nor is more than asked for in a batch: nobody reads its reasons one by one.
-    assert_eq!(decide_all(&stage.compile(), &[asked], NOW).unwrap()[0].hints, [""; 0]);
+    assert_eq!(in_parts(&stage, &[asked]).unwrap().0[0].hints, [""; 0]);
     let bare_one = stage.review(bare("ana", &["devs"]), get_pods("prod"));
     assert_eq!(hints(&stage, &bare_one), [""; 0], "without a proof");
     let assumed = Review { grant: Some(ana.entry.id), ..bare_one };

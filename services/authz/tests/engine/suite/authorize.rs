@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lanyard_api::{
     CallError, ClusterUid, Scope, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, ObjectBatch, Objects, ResourceAttributes, Review, RulesQuery,
-        Verdict, WhoCanQuery, batch_message, read_decisions,
+        Attributes, Authorize, BATCH_REVIEWS_MAX, Decision, ObjectBatch, Objects, ResourceAttributes, Review,
+        RulesQuery, Verdict, WhoCanQuery, batch_message, read_decisions,
     },
     mapping::{AccessScope, BlockTarget, Cluster},
     suite::association,
@@ -269,6 +269,15 @@ pub(crate) async fn a_batch_as_the_wire_has_it_is_answered_like_any_other(stage:
     );
     let nothing = form.authorize_written(batch_message(Vec::new())).await.unwrap();
     assert!(nothing.decisions.is_empty());
+
+    // A long one is decided in parts, and one that is too long not at all.
+    let many = |count| batch_message(vec![review(cluster.uid, user.clone(), get_pods("a")); count]);
+    let written = form.authorize_written(many(3_500)).await.unwrap();
+    let verdicts: Vec<Verdict> =
+        read_decisions(&written).unwrap().into_iter().map(|decision| decision.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Allow; 3_500]);
+    let refused = form.authorize_written(many(BATCH_REVIEWS_MAX + 1)).await.unwrap_err();
+    assert!(matches!(&refused, CallError::Invalid { field, .. } if field == "reviews"), "{refused:?}");
 }
 
 pub(crate) async fn a_users_rules_and_those_who_can_are_listed(stage: &Stage, form: &impl Form) {
