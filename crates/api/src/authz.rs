@@ -258,8 +258,10 @@ pub struct WhoCanQuery {
 pub struct WhoCan {
     /// Each with what gives it.
     pub holders: Vec<Holder>,
-    /// Somebody could not be enumerated (members of a group, for one).
+    /// Somebody could not be enumerated (members of a group, for one), or is left out.
     pub incomplete: bool,
+    /// How many more may whom an answer has no room for.
+    pub left_out: u32,
 }
 
 /// Somebody who may, and by what.

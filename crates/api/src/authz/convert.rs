@@ -39,7 +39,7 @@ convert! { RulesQuery = pb::RulesForRequest {
     user: message, namespace: plain; cluster = cluster_uid: text, grant = entry_id: optional_text,
 } }
 convert! { WhoCanQuery = pb::WhoCanRequest { attributes: message; cluster = cluster_uid: text } }
-convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain } }
+convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain, left_out: plain } }
 convert! { Holder = pb::Holder {
     subject: plain, via: plain, principal_arn: plain; entry = entry_id: optional_text,
 } }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lanyard_api::{
     Scope,
     authz::{Holder, Rules, RulesQuery, WhoCan, WhoCanQuery},
+    grpc::MESSAGE_BYTES_MAX,
 };
 use lanyard_rbac::{
     Grant as RbacGrant, NonResourceRule, PolicyRule, ResourceRule, Subject, SubjectName, User,
@@ -17,6 +18,12 @@ use super::{
     standing::{Standing, judge_entry, standing},
 };
 use crate::{grant::PolicyMatch, snapshot::Entry};
+
+/// Bytes of one answer's holders at the most: half of what a message may have, for doors add the principals of entries.
+pub(super) const HOLDERS_BYTES_MAX: usize = MESSAGE_BYTES_MAX / 2;
+
+/// What a holder takes beside its texts: the entry's number, and the heads of fields.
+const HOLDER_BYTES: usize = 64;
 
 /// Said where the cluster evaluates RBAC itself.
 const RBAC_IS_ELSEWHERE: &str = "the cluster evaluates RBAC itself: here it is listed as last seen";
@@ -88,7 +95,8 @@ fn non_resource_rule(rule: NonResourceRule) -> PolicyRule {
     PolicyRule { verbs, non_resource_urls, ..PolicyRule::default() }
 }
 
-/// Everyone who may: subjects of RBAC as it is known here, then access entries by number, then an armed break-glass identity.
+/// Everyone who may: subjects of RBAC as it is known here, then access entries by number, then an armed break-glass identity. Where these
+/// are more than an answer has room for, it has the entries before the subjects, of which there may be far more.
 ///
 /// # Errors
 /// What has to be brought into memory first.
@@ -98,7 +106,7 @@ pub(crate) fn who_can<W: World>(
     now: OffsetDateTime,
 ) -> Result<WhoCan, Lacking> {
     let Some(sight) = Sight::open(world, query.cluster, now)? else {
-        return Ok(WhoCan { holders: Vec::new(), incomplete: true });
+        return Ok(WhoCan { incomplete: true, ..WhoCan::default() });
     };
     if super::impersonates_the_proof(&query.attributes) {
         return Ok(WhoCan::default());
@@ -107,16 +115,32 @@ pub(crate) fn who_can<W: World>(
     let asked = Asked::of(&query.attributes, &selected).0;
     let by_rbac = sight.cluster.index.who_can(&asked);
     let has_groups = by_rbac.iter().any(|holder| matches!(holder.subject, SubjectName::Group(_)));
-    let mut holders: Vec<Holder> = by_rbac.into_iter().map(rbac_holder).collect();
-    holders.extend(entries_that_may(&sight, &asked)?);
+    let mut of_grants = entries_that_may(&sight, &asked)?;
     let sealed = sight.cluster.break_glass().filter(|grant| grant.is_live(now));
-    holders.extend(sealed.and_then(|grant| grant.allows(&asked, now)).map(|found| Holder {
+    of_grants.extend(sealed.and_then(|grant| grant.allows(&asked, now)).map(|found| Holder {
         subject: "break-glass identity".to_owned(),
         entry: None,
         via: via_policy(&found),
         principal_arn: None,
     }));
-    Ok(WhoCan { holders, incomplete: has_groups || !sight.spoke.is_full() })
+    let all = by_rbac.len().saturating_add(of_grants.len());
+    let mut room = HOLDERS_BYTES_MAX;
+    let of_grants = fitting(of_grants, &mut room);
+    let mut holders = fitting(by_rbac.into_iter().map(rbac_holder), &mut room);
+    holders.extend(of_grants);
+    let left_out = u32::try_from(all.saturating_sub(holders.len())).unwrap_or(u32::MAX);
+    Ok(WhoCan { holders, incomplete: has_groups || left_out > 0 || !sight.spoke.is_full(), left_out })
+}
+
+/// The first of these, as many as there is room for.
+fn fitting(holders: impl IntoIterator<Item = Holder>, room: &mut usize) -> Vec<Holder> {
+    let has_room = |holder: &Holder| {
+        let bytes = holder.subject.len() + holder.via.len() + HOLDER_BYTES;
+        let Some(left) = room.checked_sub(bytes) else { return false };
+        *room = left;
+        true
+    };
+    holders.into_iter().take_while(has_room).collect()
 }
 
 fn entries_that_may<W: World>(

@@ -20,7 +20,7 @@ Examples:
   lanyard who-can get /metrics --cluster dev
 
 It is answered by the engine that decides. Members of a group are known to their identity provider alone; then the answer \
-says that it is incomplete.";
+says that it is incomplete. Where more may than one answer has room for, it says how many it left out.";
 
 /// The flags of `lanyard who-can`.
 #[derive(Debug, Args)]
@@ -37,6 +37,7 @@ pub struct WhoCanArgs {
 struct Shown {
     holders: Vec<Named>,
     incomplete: bool,
+    left_out: u32,
 }
 
 /// Somebody who may, an access entry by its principal.
@@ -61,8 +62,13 @@ impl Tabular for Shown {
     }
 
     fn notes(&self) -> Vec<String> {
-        let note = "incomplete: there may be others, such as the members of a group";
-        self.incomplete.then(|| note.to_owned()).into_iter().collect()
+        let incomplete = "incomplete: there may be others, such as the members of a group";
+        let cut = format!(
+            "{} more may, for whom one answer has no room: ask about one namespace, or about a verb that fewer have",
+            self.left_out
+        );
+        let notes = [(self.incomplete, incomplete.to_owned()), (self.left_out > 0, cut)];
+        notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect()
     }
 }
 
@@ -74,10 +80,10 @@ impl WhoCanArgs {
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let query = WhoCanQuery { cluster: cluster.uid, attributes };
         let answer = hub.authorize().who_can(request(query.into())).await?.into_inner();
-        let answer = WhoCan::try_from(answer)?;
-        let holders: Vec<Named> = answer.holders.into_iter().map(Named::from).collect();
+        let WhoCan { holders, incomplete, left_out } = WhoCan::try_from(answer)?;
+        let holders: Vec<Named> = holders.into_iter().map(Named::from).collect();
         let somebody = !holders.is_empty();
-        context.show(&Shown { holders, incomplete: answer.incomplete })?;
+        context.show(&Shown { holders, incomplete, left_out })?;
         Ok(somebody.into())
     }
 }
@@ -86,5 +92,22 @@ impl From<Holder> for Named {
     fn from(holder: Holder) -> Self {
         let Holder { subject, entry, via, principal_arn } = holder;
         Self { subject, principal_arn, entry, via }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_cut_says_how_many_it_left_out() {
+        let notes = |incomplete, left_out| Shown { holders: Vec::new(), incomplete, left_out }.notes();
+        assert!(notes(false, 0).is_empty());
+        assert_eq!(notes(true, 0).len(), 1);
+        let [incomplete, cut] = <[String; 2]>::try_from(notes(true, 12)).unwrap();
+        assert!(
+            incomplete.starts_with("incomplete: ") && cut.starts_with("12 more may, "),
+            "{incomplete} {cut}"
+        );
     }
 }

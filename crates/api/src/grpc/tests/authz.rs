@@ -111,6 +111,7 @@ fake! { Authorize {
             },
         ],
         incomplete: true,
+        left_out: 7,
     };
 } }
 

@@ -5,10 +5,11 @@ use lanyard_api::{
     authz::{Attributes, Holder, Review, RulesQuery, Verdict, WhoCan, WhoCanQuery},
     mapping::{AccessScope, AuthenticationMode, AuthorizerMode, BlockTarget},
 };
+use lanyard_rbac::{ClusterRoleBinding, Object, Subject};
 use proptest::prelude::*;
 
 use super::stage::{HOME, NOW, Person, Stage, account, bare, get_pods, resource, texts};
-use crate::decision::{rules_for, who_can};
+use crate::decision::{list::HOLDERS_BYTES_MAX, rules_for, who_can};
 
 const POLICIES: [&str; 4] =
     ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy", "AmazonEKSViewPolicy"];
@@ -219,6 +220,34 @@ fn nobody_can_impersonate_the_proof() {
     let Attributes::Resource(attributes) = &mut asked else { panic!() };
     attributes.subresource = "lanyard.dev/proof".into();
     assert_eq!(who(&stage, asked), WhoCan::default());
+}
+
+#[test]
+fn of_more_holders_than_an_answer_has_room_for_some_are_left_out_and_counted() {
+    const SUBJECTS: usize = 80_000;
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    let ana = stage.person("ana", "ana", &[]);
+    stage.associate(&ana, "AmazonEKSViewPolicy", AccessScope::Cluster, None);
+    stage.rbac(&role("reader", "get", "pods"));
+    let binding = ClusterRoleBinding {
+        name: "many".to_owned(),
+        subjects: (0..SUBJECTS).map(|n| Subject::User(format!("user-{n:05}"))).collect(),
+        cluster_role: "reader".to_owned(),
+    };
+    let binding = Object::ClusterRoleBinding(binding);
+    stage.rows.set_object(&binding.key().to_string(), Some(binding));
+    let answer = who(&stage, get_pods("a"));
+    // Besides them the masters' group, and the entry.
+    assert_eq!(answer.holders.len() + answer.left_out as usize, SUBJECTS + 2);
+    assert!(
+        answer.incomplete && answer.left_out > 0 && answer.holders.len() > SUBJECTS / 2,
+        "{}",
+        answer.left_out
+    );
+    let last = answer.holders.last().unwrap();
+    assert_eq!(last.entry, Some(ana.entry.id), "entries are there, however many others may");
+    let bytes: usize = answer.holders.iter().map(|holder| holder.subject.len() + holder.via.len()).sum();
+    assert!(bytes < HOLDERS_BYTES_MAX, "{bytes}");
 }
 
 #[test]
