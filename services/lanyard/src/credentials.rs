@@ -17,6 +17,15 @@ pub use settings::ProfileSettings;
 const CERTIFICATE_KEY: &str = "client_certificate";
 /// In a profile: its key.
 const KEY_KEY: &str = "client_key";
+/// Keys of a profile by which AWS's own tools come to credentials, and this program does not.
+const NOT_READ: [&str; 6] = [
+    "role_arn",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "login_session",
+];
 /// Set for a command that `lanyard credential-process` runs, so that it is not run again by that one.
 pub const WITHIN: &str = "LANYARD_WITHIN_CREDENTIAL_PROCESS";
 /// Most profiles that are sources of one another.
@@ -25,7 +34,7 @@ const SOURCES_MAX: usize = 16;
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// Nothing was configured anywhere.
+    /// Nothing was configured anywhere, and nobody chose anything: another may stand in.
     #[error(
         "no credentials: profile `{profile}` has none in {files}, and AWS_ACCESS_KEY_ID is not set, or does not count beside --profile; \
          set it with AWS_SECRET_ACCESS_KEY, or name another profile with --profile or AWS_PROFILE (`lanyard serve` writes one for its \
@@ -36,6 +45,21 @@ pub enum CredentialsError {
         profile: String,
         /// The files looked at.
         files: String,
+    },
+    /// A profile, or a file of profiles, was chosen and has no credentials. Nobody else stands in for whom it means.
+    #[error(
+        "no credentials: profile `{profile}` has none in {files}, and AWS_ACCESS_KEY_ID is not set, or does not count beside --profile; \
+         add aws_access_key_id with aws_secret_access_key, or a credential_process, or name another profile with --profile or \
+         AWS_PROFILE; a hub's administrator signs only where none of --profile, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE and \
+         AWS_CONFIG_FILE says who does{unread}"
+    )]
+    NoKeys {
+        /// The profile looked for.
+        profile: String,
+        /// The files looked at.
+        files: String,
+        /// What it has that only AWS's own tools read, and what to do then; else empty.
+        unread: String,
     },
     /// A profile that was asked for does not exist.
     #[error("profile `{profile}` is not in {files}: name another with --profile or AWS_PROFILE")]
@@ -156,7 +180,7 @@ impl Lookup {
         if profile.sections.is_empty() {
             return Err(match asked {
                 Some(profile) => CredentialsError::NoProfile { profile, files: profile_files() },
-                None => CredentialsError::None { profile: profile.name, files: profile_files() },
+                None => profile.without_keys(origin),
             });
         }
         let get = |key: &str| profile.get(key).map(|(value, _)| value.to_owned());
@@ -172,7 +196,7 @@ impl Lookup {
             None if profile.certificate()?.is_some() => {
                 Err(CredentialsError::OnlyCertificate { profile: profile.name })
             }
-            None => Err(CredentialsError::None { profile: profile.name, files: profile_files() }),
+            None => Err(profile.without_keys(origin)),
         }
     }
 
@@ -282,6 +306,30 @@ impl Profile {
             Some(below) => home(below),
             None => file.parent().unwrap_or(Path::new("")).join(value),
         })
+    }
+
+    /// That it has no keys: only where nobody chose it is there nobody whom it means.
+    fn without_keys(&self, origin: Origin) -> CredentialsError {
+        let (profile, files) = (self.name.clone(), profile_files());
+        match origin {
+            Origin::Chosen => CredentialsError::NoKeys { profile, files, unread: self.unread() },
+            Origin::DefaultProfile => CredentialsError::None { profile, files },
+        }
+    }
+
+    /// What an error adds where it has something in place of keys that is not read here.
+    fn unread(&self) -> String {
+        let has: Vec<String> =
+            NOT_READ.iter().filter(|key| self.get(key).is_some()).map(|key| format!("`{key}`")).collect();
+        match has.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; of it {} is not read here: a profile with `credential_process = aws configure export-credentials --profile {}` hands \
+                 over what the AWS CLI makes of that",
+                has.join(", "),
+                self.name
+            ),
+        }
     }
 
     fn certificate(&self) -> Result<Option<CertificateFiles>, CredentialsError> {

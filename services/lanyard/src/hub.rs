@@ -4,7 +4,7 @@ mod certificate;
 mod pages;
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use lanyard_api::{
@@ -281,7 +281,13 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// otherwise the hub's own administrator signs, where this user may read that file.
 fn credentials_for_calls(args: &HubArgs, target: &Target) -> Result<Credentials, Failure> {
     let found = credentials::Lookup { profile: args.profile.clone() }.find();
-    let administrator = target.credentials.as_deref().filter(|path| path.exists());
+    signed_by(found, target.credentials.as_deref().filter(|path| path.exists()))
+}
+
+fn signed_by(
+    found: Result<Found, CredentialsError>,
+    administrator: Option<&Path>,
+) -> Result<Credentials, Failure> {
     match (found, administrator) {
         (Ok(Found { credentials, origin: Origin::DefaultProfile, .. }), Some(path))
             if !credentials.access_key_id.is_local() =>
@@ -324,6 +330,29 @@ mod tests {
         assert!(!stranger.contains("running?"), "{stranger}");
         let ended = unreached(&target, "transport error: invalid peer certificate: certificate expired: ...");
         assert!(ended.contains("clock") && !ended.contains("--ca"), "{ended}");
+    }
+
+    #[test]
+    fn the_administrator_signs_only_where_nobody_chose_a_profile_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        let keys = "[default]\naws_access_key_id = LKIAAAAAAAAAAAAAAAAA\naws_secret_access_key = x\n";
+        std::fs::write(&path, keys).unwrap();
+        let (profile, files) = ("readonly".to_owned(), "`config`".to_owned());
+        let nobody = CredentialsError::None { profile: profile.clone(), files: files.clone() };
+        let signed = signed_by(Err(nobody), Some(&path)).unwrap();
+        assert_eq!(signed.access_key_id.as_str(), "LKIAAAAAAAAAAAAAAAAA");
+        let without_keys = CredentialsError::NoKeys {
+            profile: profile.clone(),
+            files: files.clone(),
+            unread: String::new(),
+        };
+        for chosen in [without_keys, CredentialsError::NoProfile { profile, files }] {
+            let Failure::Usage(refused) = signed_by(Err(chosen), Some(&path)).unwrap_err() else {
+                panic!("a profile is wrong, not the hub");
+            };
+            assert!(refused.contains("`readonly`") && refused.contains("--profile"), "{refused}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

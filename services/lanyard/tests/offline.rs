@@ -435,6 +435,52 @@ fn a_key_of_awss_needs_no_ready_file_and_a_named_profile_goes_before_the_environ
 }
 
 #[test]
+fn a_hubs_administrator_stands_in_for_nobody_who_was_named() {
+    let home = Home::new();
+    let administrator =
+        "[default]\naws_access_key_id = LKIAADMINISTRATORAAA\naws_secret_access_key = s3cret\n";
+    let ready = serde_json::json!({
+        "gateway": "https://127.0.0.1:1",
+        "grpc": "https://127.0.0.1:1",
+        "ca": home.file("root.crt", "PEM"),
+        "credentials": home.file("administrator", administrator),
+        "account": "111122223333",
+        "region": "us-east-1",
+        "hub_id": "8c0c9f3a-0000-4000-8000-000000000000",
+    });
+    let ready = home.file("ready.json", &ready.to_string());
+    let token = |more: &[&str], variables: &[(&str, &str)]| {
+        let words = ["token", "--cluster-name", "dev", "--raw", "--ready-file", ready.as_str()];
+        home.run(&[&words[..], more].concat(), "", variables)
+    };
+    std::fs::create_dir(home.0.path().join(".aws")).unwrap();
+    let role = "role_arn = arn:aws:iam::111122223333:role/readonly\nsource_profile = base\n";
+    let config = home.file(
+        ".aws/config",
+        &format!(
+            "[default]\nregion = us-east-1\n[profile bare]\naws_acess_key_id = x\n[profile readonly]\n{role}"
+        ),
+    );
+    let nobody = token(&[], &[]);
+    assert_eq!(nobody.code, YES, "nobody chose a default profile without keys: {}", nobody.err);
+    let missing = home.0.path().join("typo").display().to_string();
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 6] = [
+        (&["--profile", "bare"], &[], "profile `bare` has none"),
+        (&["--profile", "readonly"], &KEY, "`role_arn` is not read here"),
+        (&[], &[("AWS_PROFILE", "readonly")], "export-credentials --profile readonly"),
+        (&[], &[("AWS_PROFILE", "default")], "profile `default` has none"),
+        (&[], &[("AWS_CONFIG_FILE", config.as_str())], "profile `default` has none"),
+        (&[], &[("AWS_SHARED_CREDENTIALS_FILE", missing.as_str())], "/typo`"),
+    ];
+    for (more, variables, named) in cases {
+        let said = token(more, variables);
+        assert_eq!((said.code, said.out.as_str()), (USAGE, ""), "{more:?} {variables:?}: {}", said.err);
+        assert!(said.err.contains(named) && said.err.contains("--profile"), "{}", said.err);
+    }
+}
+
+#[test]
 fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
     let home = Home::new();
     for words in [&["cluster", "list"][..], &["entry", "list", "dev"], &["iam", "user", "list"]] {

@@ -139,7 +139,7 @@ async fn find(context: &Context, target: &Target) -> Result<(Credentials, Region
     let (credentials, region) = match lookup.find_within_process() {
         Ok(Found { credentials, region, .. }) => (Some(credentials), region),
         // What else AWS's tools know: roles of profiles, web identities, containers, instances.
-        Err(CredentialsError::None { .. }) => (None, lookup.region()?),
+        Err(CredentialsError::None { .. } | CredentialsError::NoKeys { .. }) => (None, lookup.region()?),
         Err(error) => return Err(error.into()),
     };
     let of_hub = || target.names.as_ref().map(|(_, region)| region.clone());

@@ -17,7 +17,8 @@ Examples:
   KUBECONFIG=me.kubeconfig kubectl auth whoami
 
 It holds no secret: the exec plugin finds credentials as AWS tools do, on the machine where kubectl runs. Without --server it is told \
-the file of --ready-file too, by which it finds the hub's administrator where AWS tools find nobody.";
+the file of --ready-file too, by which it finds the hub's administrator where AWS tools find nobody, \
+and nobody named a profile or a file for them.";
 
 /// The flags of `lanyard kubeconfig`.
 #[derive(Debug, Args)]

@@ -37,8 +37,8 @@ Examples:
   lanyard token --cluster-name dev --role-arn arn:aws:iam::111122223333:role/deployer
   lanyard token --cluster-name dev | lanyard token inspect -
 
-Credentials come from --profile, the environment, or the AWS files, as AWS tools find them; without any, the \
-administrator of the hub on this machine. A token is good for a quarter of an hour: treat it as a password.";
+Credentials come from --profile, the environment, or the AWS files, as AWS tools find them; where nobody names a profile or a file, and \
+there are none, from the administrator of the hub on this machine. A token is good for a quarter of an hour: treat it as a password.";
 
 /// The session name that stock tools give.
 const SESSION_NAME: &str = "EKSGetTokenAuth";
@@ -128,7 +128,7 @@ impl MintArgs {
     }
 }
 
-/// As AWS tools find them; without any, the administrator of the hub on this machine.
+/// As AWS tools find them; where nobody chose any and there are none, the administrator of the hub on this machine.
 fn find_credentials(context: &Context) -> Result<Found, Failure> {
     let none = match (Lookup { profile: context.hub.profile.clone() }).find() {
         Ok(found) => return Ok(found),
