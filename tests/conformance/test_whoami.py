@@ -116,6 +116,13 @@ CASES = {
         KEYS,
         "",
     ),
+    "a process that goes on in the next line": ({"AWS_PROFILE": "p"}, None, "", "credential_process = cat\n  ANSWER\n"),
+    "colons, and a role below a bare key": (
+        {"AWS_PROFILE": "p"},
+        None,
+        "",
+        f"s3 =\n  role_arn = x\nregion: eu-west-1\n{KEYS.replace(' =', ':')}",
+    ),
     "sso over keys": ({"AWS_PROFILE": "p"}, None, KEYS, SSO),
 }
 

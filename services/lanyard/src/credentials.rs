@@ -1,8 +1,10 @@
 //! Finding credentials as AWS tools do: environment, then profile, then the profile's `credential_process`.
 
+mod expand;
 mod ini;
 mod process;
 mod settings;
+mod words;
 
 use std::{
     env,
@@ -286,12 +288,9 @@ struct Profile {
 
 impl Profile {
     fn read(name: String, credentials: PathBuf, config: PathBuf) -> Result<Self, CredentialsError> {
-        let config_name = config_section(&name);
-        let mut sections = Vec::new();
-        for (file, section) in [(credentials, &name), (config, &config_name)] {
-            sections.extend(ini::section(&file, section)?.map(|section| (section, file)));
-        }
-        Ok(Self { name, sections })
+        let of_credentials = ini::of_credentials(&credentials, &name)?.map(|section| (section, credentials));
+        let of_config = ini::of_config(&config, &name)?.map(|section| (section, config));
+        Ok(Self { name, sections: of_credentials.into_iter().chain(of_config).collect() })
     }
 
     /// A value, with the file that it stands in.
@@ -385,21 +384,29 @@ fn home(below: &str) -> PathBuf {
 }
 
 fn credentials_file() -> PathBuf {
-    variable("AWS_SHARED_CREDENTIALS_FILE").map_or_else(|| home(".aws/credentials"), PathBuf::from)
+    named_file("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_else(|| home(".aws/credentials"))
 }
 
 fn config_file() -> PathBuf {
-    variable("AWS_CONFIG_FILE").map_or_else(|| home(".aws/config"), PathBuf::from)
+    named_file("AWS_CONFIG_FILE").unwrap_or_else(|| home(".aws/config"))
+}
+
+/// The file that a variable names, with the variables in its path and a `~` in front of it put in, as botocore has it.
+fn named_file(name: &str) -> Option<PathBuf> {
+    Some(expanded(&variable(name)?, |name| env::var(name).ok()))
+}
+
+fn expanded(path: &str, value_of: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let path = expand::variables(path, value_of);
+    match path.strip_prefix('~') {
+        Some(below) if below.is_empty() || below.starts_with('/') => home(below.trim_start_matches('/')),
+        _ => PathBuf::from(path),
+    }
 }
 
 /// Both, as errors name them.
 fn profile_files() -> String {
     format!("`{}` or `{}`", credentials_file().display(), config_file().display())
-}
-
-/// The config file says `[profile x]` where the credentials file says `[x]`.
-fn config_section(profile: &str) -> String {
-    if profile == "default" { profile.to_owned() } else { format!("profile {profile}") }
 }
 
 /// Reads the credentials of one profile of one file: how `lanyard` finds the administrator that `serve` made.
@@ -411,7 +418,7 @@ pub fn of_file(path: &Path, profile: &str) -> Result<Credentials, CredentialsErr
         profile: profile.to_owned(),
         files: format!("`{}`", path.display()),
     };
-    let mut section = ini::section(path, profile)?.ok_or_else(none)?;
+    let mut section = ini::of_credentials(path, profile)?.ok_or_else(none)?;
     let mut take = |key: &str| section.remove(key);
     let pair = (take("aws_access_key_id"), take("aws_secret_access_key"));
     let token = take("aws_session_token");
@@ -460,6 +467,18 @@ mod tests {
         let error = read("half").certificate().unwrap_err().to_string();
         assert!(error.contains("`client_key` without `client_certificate`"), "{error}");
         assert_eq!(read("none").certificate().unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_a_variable_names_is_found_where_botocore_finds_it() {
+        let value_of = |name: &str| (name == "X").then(|| "~/x".to_owned());
+        let names = |path: &str| expanded(path, value_of);
+        assert_eq!(names("~/x"), home("x"));
+        assert_eq!(names("~"), home(""));
+        assert_eq!(names("$X/config"), home("x/config"));
+        for other in ["~ana/x", "/a/~/b", "x", "$Y/x"] {
+            assert_eq!(names(other), PathBuf::from(other));
+        }
     }
 
     #[test]

@@ -1,67 +1,187 @@
-//! The subset of INI that AWS's shared files use.
+//! AWS's shared files, read as botocore reads them (`configloader.py`, on Python's `configparser`).
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::CredentialsError;
+use super::{CredentialsError, words::words};
 
 /// The keys of one section, lower case.
 pub(super) type Section = BTreeMap<String, String>;
 
-/// One section of a file; none if the file or the section is not there.
-pub(super) fn section(path: &Path, name: &str) -> Result<Option<Section>, CredentialsError> {
+/// A profile of a credentials file, whose headers are names; none if the file or the profile is not there.
+pub(super) fn of_credentials(path: &Path, profile: &str) -> Result<Option<Section>, CredentialsError> {
+    section(path, |header| header == profile)
+}
+
+/// A profile of a config file; none if the file or the profile is not there.
+pub(super) fn of_config(path: &Path, profile: &str) -> Result<Option<Section>, CredentialsError> {
+    section(path, |header| is_profile(header, profile))
+}
+
+fn section(path: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Option<Section>, CredentialsError> {
     match fs::read_to_string(path) {
-        Ok(text) => parse(&text, name).map_err(|line| CredentialsError::Line { path: path.to_owned(), line }),
+        Ok(text) => match sections(&text) {
+            Ok(sections) => Ok(last(sections, is_meant)),
+            Err(line) => Err(CredentialsError::Line { path: path.to_owned(), line }),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(reason) => Err(CredentialsError::File { path: path.to_owned(), reason }),
     }
 }
 
-/// Where a line is wrong, its number.
-fn parse(text: &str, name: &str) -> Result<Option<Section>, usize> {
-    let mut found: Option<Section> = None;
-    let mut inside = false;
-    for (at, line) in text.lines().enumerate() {
-        let nested = line.starts_with([' ', '\t']);
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
+/// `[default]`, or `[profile NAME]` in a shell's words, which `[profile default]` is too (`configloader.build_profile_map`).
+fn is_profile(header: &str, profile: &str) -> bool {
+    let in_words =
+        || words(header).is_some_and(|words| matches!(words.as_slice(), [_, name] if name == profile));
+    (header == "default" && profile == "default") || (header.starts_with("profile") && in_words())
+}
+
+/// The last that is meant, where a profile is written in two ways. What stands below the very same header, given again, goes together,
+/// though botocore takes no such file.
+fn last(sections: Vec<(String, Section)>, is_meant: impl Fn(&str) -> bool) -> Option<Section> {
+    let header = sections.iter().rev().map(|(header, _)| header).find(|header| is_meant(header))?.clone();
+    Some(sections.into_iter().filter(|(of, _)| *of == header).flat_map(|(_, section)| section).collect())
+}
+
+/// Each section with its header, in order. Where a line is wrong, its number.
+fn sections(text: &str) -> Result<Vec<(String, Section)>, usize> {
+    let mut sections: Vec<(String, Section)> = Vec::new();
+    // The key whose value deeper lines go on with, and how deep that stands itself.
+    let (mut open, mut depth) = (None::<String>, 0);
+    for (at, whole) in text.lines().enumerate() {
+        let line = whole.trim();
+        if line.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(header) = line.strip_prefix('[') {
-            let header = header.split_once(']').ok_or(at + 1)?.0;
-            inside = header.split_whitespace().eq(name.split_whitespace());
-            if inside {
-                found.get_or_insert_default();
+        let begun = match &open {
+            Some(key) => sections.last_mut().and_then(|(_, section)| section.get_mut(key)),
+            None => None,
+        };
+        if line.is_empty() {
+            if let Some(value) = begun
+                && !value.is_empty()
+            {
+                value.push('\n');
             }
             continue;
         }
-        let (key, value) = line.split_once('=').ok_or(at + 1)?;
-        if inside
-            && !nested
-            && let Some(section) = &mut found
+        let indent = whole.len() - whole.trim_start().len();
+        if indent > depth
+            && let Some(value) = begun
         {
-            section.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+            // Below a bare `key =` stand settings of its own, for which nobody here asks.
+            if !value.is_empty() {
+                value.push('\n');
+                value.push_str(line);
+            } else if !line.contains('=') {
+                return Err(at + 1);
+            }
+            continue;
+        }
+        depth = indent;
+        let header = line.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'));
+        if let Some((header, _)) = header.filter(|(header, _)| !header.is_empty()) {
+            sections.push((header.trim().to_owned(), Section::new()));
+            open = None;
+            continue;
+        }
+        let (key, value) = line.split_once(['=', ':']).filter(|(key, _)| !key.is_empty()).ok_or(at + 1)?;
+        // What stands before the first header is nobody's.
+        if let Some((_, section)) = sections.last_mut() {
+            let key = key.trim_end().to_ascii_lowercase();
+            section.insert(key.clone(), value.trim().to_owned());
+            open = Some(key);
         }
     }
-    Ok(found)
+    // Blank lines count between the lines of a value alone.
+    for (_, section) in &mut sections {
+        section.values_mut().for_each(|value| value.truncate(value.trim_end().len()));
+    }
+    Ok(sections)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The settings of a profile, `key=value` joined by `;`.
+    fn read(text: &str, is_meant: impl Fn(&str) -> bool) -> Result<Option<String>, usize> {
+        let section = last(sections(text)?, is_meant);
+        Ok(section.map(|section| {
+            section.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(";")
+        }))
+    }
+
+    /// With what `botocore.configloader.load_config` answers, but for the settings below a bare key: there they are a map.
     #[test]
-    fn sections_are_told_apart_and_nested_settings_are_not_the_sections() {
-        let text = "[profile a]\nregion = x\ns3 =\n  region = y\n[b]\nregion=z\n[profile  a]\nOutput = json ; no comment\n";
-        let a = parse(text, "profile a").unwrap().unwrap();
-        assert_eq!(a["region"], "x");
-        assert_eq!(a["output"], "json ; no comment");
-        assert_eq!(parse(text, "b").unwrap().unwrap()["region"], "z");
-        assert_eq!(parse(text, "c").unwrap(), None);
+    fn a_config_file_is_read_as_botocore_reads_it() {
+        let cases = [
+            ("[default]\nregion = a\n", "default", Some("region=a")),
+            ("[profile default]\nregion = a\n", "default", Some("region=a")),
+            ("[default]\nregion = a\n[profile default]\noutput = b\n", "default", Some("output=b")),
+            ("[profile default]\noutput = b\n[default]\nregion = a\n", "default", Some("region=a")),
+            ("[default]\nregion = a\n", "ana", None),
+            ("[profile 'my dev']\nregion = a\n", "my dev", Some("region=a")),
+            ("[profile \"my dev\"]\nregion = a\n", "my dev", Some("region=a")),
+            ("[profile my\\ dev]\nregion = a\n", "my dev", Some("region=a")),
+            ("[profile my dev]\nregion = a\n", "my dev", None),
+            ("[profile 'my dev]\nregion = a\n", "my dev", None),
+            ("[my dev]\nregion = a\n", "my dev", None),
+            ("[profile\tana]\nregion = a\n", "ana", Some("region=a")),
+            ("  [profile  ana]\nregion = a\n", "ana", Some("region=a")),
+            ("[profile ana]\noutput = b\n[profile 'ana']\nregion = a\n", "ana", Some("region=a")),
+            ("[profile ana] ; mine\nregion: a\n", "ana", Some("region=a")),
+            ("[profile ana] [x]\nregion = a\n", "ana", None),
+            (
+                "[profile ana]\nREGION=a\nurl: https://x=y:1\nsecret = a:b=c\n",
+                "ana",
+                Some("region=a;secret=a:b=c;url=https://x=y:1"),
+            ),
+            (
+                "[profile ana]\nprocess = /opt/x\n    --flag\n  # no\n\n    --more=1\nregion = a\n",
+                "ana",
+                Some("process=/opt/x\n--flag\n\n--more=1;region=a"),
+            ),
+            (
+                "[profile ana]\nregion = a\ns3 =\n    region = b\n  c = d\n\n  ; no\n  e = f\noutput = b\n",
+                "ana",
+                Some("output=b;region=a;s3="),
+            ),
+            ("[profile ana]\n  region = a\n    b\n  output = c\n", "ana", Some("output=c;region=a\nb")),
+            (
+                "[profile ana]\nregion = a\n  [profile bob]\noutput = b\n",
+                "ana",
+                Some("output=b;region=a\n[profile bob]"),
+            ),
+            ("[profile ana]\nregion =\n\noutput = b\n\n\n", "ana", Some("output=b;region=")),
+            ("[profile ana]\r\nregion = a\r\n  b\r\n", "ana", Some("region=a\nb")),
+            ("# c\n\n[profile ana]\nregion = a ; no comment\n", "ana", Some("region=a ; no comment")),
+        ];
+        for (text, profile, expected) in cases {
+            let answer = read(text, |header| is_profile(header, profile)).unwrap();
+            assert_eq!(answer.as_deref(), expected, "{text}");
+        }
     }
 
     #[test]
+    fn a_credentials_file_has_names_for_headers_and_what_stands_below_one_given_again_goes_together() {
+        let text = "region = nobody's\n[my  dev]\na = 1\n[b]\na = 2\n[ my  dev ]\nA = 3\nc = 4\n[profile b]\na = 5\n";
+        let of = |name: &str| read(text, |header| header == name).unwrap();
+        assert_eq!(of("my  dev").as_deref(), Some("a=3;c=4"));
+        assert_eq!(of("b").as_deref(), Some("a=2"));
+        assert_eq!(of("my dev"), None);
+    }
+
+    /// Of each of these botocore takes no file either (`ConfigParseError`).
+    #[test]
     fn a_wrong_line_is_named() {
-        assert_eq!(parse("[a]\nwhat\n", "a"), Err(2));
-        assert_eq!(parse("[a\n", "a"), Err(1));
+        for (text, line) in [
+            ("[a]\nwhat\n", 2),
+            ("[a\n", 1),
+            ("[]\n", 1),
+            ("[a]\n\n= b\n", 3),
+            ("[a]\ns3 =\n  b = c\n  nothing\n", 4),
+        ] {
+            assert_eq!(sections(text), Err(line), "{text}");
+        }
     }
 }

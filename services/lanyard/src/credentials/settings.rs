@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CredentialsError, Lookup, config_file, config_section, credentials_file, ini, profile_files};
+use super::{CredentialsError, Lookup, config_file, credentials_file, ini, profile_files};
 
 /// Keys of a profile whose values are nobody's to see.
 const SECRET_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
@@ -35,8 +35,8 @@ impl Lookup {
     pub fn settings(&self) -> Result<ProfileSettings, CredentialsError> {
         let asked = self.asked();
         let profile = asked.clone().unwrap_or_else(|| "default".to_owned());
-        let credentials_section = ini::section(&credentials_file(), &profile)?;
-        let config_section = ini::section(&config_file(), &config_section(&profile))?;
+        let credentials_section = ini::of_credentials(&credentials_file(), &profile)?;
+        let config_section = ini::of_config(&config_file(), &profile)?;
         if let (Some(profile), None, None) = (asked, &credentials_section, &config_section) {
             return Err(CredentialsError::NoProfile { profile, files: profile_files() });
         }
