@@ -21,9 +21,9 @@ pub enum Output {
 pub trait Tabular {
     /// The columns' names.
     fn columns(&self) -> Vec<&'static str>;
-    /// The lines.
+    /// The lines. A cell may have several, but in the first column, where a line of the table begins.
     fn rows(&self) -> Vec<Vec<String>>;
-    /// Shown below the table: notices, the next step.
+    /// Shown below the table, a line each: notices, the next step.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
@@ -64,7 +64,10 @@ pub fn table(value: &impl Tabular) -> String {
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
         .set_header(value.columns());
-    let rows = value.rows();
+    let row = |cells: Vec<String>| -> Vec<String> {
+        cells.iter().enumerate().map(|(column, cell)| written_out(cell, column > 0)).collect()
+    };
+    let rows: Vec<Vec<String>> = value.rows().into_iter().map(row).collect();
     let mut text = if rows.is_empty() {
         "nothing to show".to_owned()
     } else {
@@ -73,7 +76,62 @@ pub fn table(value: &impl Tabular) -> String {
     };
     for note in value.notes() {
         text.push('\n');
-        text.push_str(&note);
+        text.push_str(&on_one_line(&note));
     }
     text
+}
+
+/// Text, which others may have written, as a terminal may have it, on one line: what is no sign to be read but steers the terminal, or
+/// the direction in which text is read, is written out (`\u{1b}`). It could make one answer look like another (CVE-2021-25743).
+pub fn on_one_line(text: &str) -> String {
+    written_out(text, false)
+}
+
+fn written_out(text: &str, may_have_lines: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' if may_have_lines => shown.push(c),
+            c if steers(c) => shown.extend(c.escape_debug()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Control characters, the separators of lines and paragraphs, and what embeds, overrides, isolates or marks a direction.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Planted;
+
+    impl Tabular for Planted {
+        fn columns(&self) -> Vec<&'static str> {
+            vec!["NAME", "SEEN"]
+        }
+
+        fn rows(&self) -> Vec<Vec<String>> {
+            vec![vec!["b\u{1b}[31m\nroot  verified".to_owned(), "one\ntwo\u{7}\t\r\u{7f}\u{9b}".to_owned()]]
+        }
+
+        fn notes(&self) -> Vec<String> {
+            vec!["müde \u{202e}\u{2028}\u{2029}\u{2066}\u{200f}\u{61c}\nallowed".to_owned()]
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal_and_begins_no_line_of_a_table() {
+        let text = table(&Planted);
+        let lines: Vec<&str> = text.lines().collect();
+        let [_, first, second, note] = lines.as_slice() else { panic!("{text}") };
+        assert!(first.contains(r"b\u{1b}[31m\nroot  verified") && first.ends_with(" one"), "{first}");
+        assert!(second.starts_with("    ") && second.ends_with(r" two\u{7}\t\r\u{7f}\u{9b}"), "{second}");
+        assert_eq!(*note, r"müde \u{202e}\u{2028}\u{2029}\u{2066}\u{200f}\u{61c}\nallowed");
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
-    output::{Output, line},
+    output::{Output, line, on_one_line},
     show::{Row as _, wire_name},
 };
 
@@ -77,7 +77,8 @@ fn show(output: Output, event: &EntryEvent) -> Result<(), Failure> {
         }
         Output::Table => match (&event.entry, event.kind) {
             (Some(detail), kind) => {
-                format!("{:<8} {}", wire_name(&kind), detail.cells().join("  ").replace('\n', "; "))
+                let cells = detail.cells().join("  ").replace('\n', "; ");
+                format!("{:<8} {}", wire_name(&kind), on_one_line(&cells))
             }
             (None, EntryEventKind::Bookmark) => return Ok(()),
             (None, kind) => wire_name(&kind),

@@ -6,11 +6,8 @@ use lanyard_oidc::{JwtRefusal, inspect};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::inspected::{Inspected, Part, State};
+use super::inspected::{Inspected, Part, State, VALUE_CHARS_MAX};
 use crate::{cli::Context, exit::Ending, failure::Failure, input::moment_text};
-
-/// Most characters of a claim that are shown.
-const VALUE_CHARS_MAX: usize = 200;
 
 /// Shows it; ends as a no where every verifier refuses it.
 pub(super) fn show(context: &Context, token: &Token) -> Result<Ending, Failure> {
@@ -125,6 +122,22 @@ mod tests {
             (value("x"), value("exp")),
             ("a\\nb".to_owned(), moment_text(NOW + time::Duration::MINUTE))
         );
+    }
+
+    #[test]
+    fn no_name_or_key_id_writes_a_line_of_the_table_and_none_is_endless() {
+        let mut claims = claims(60);
+        claims["a\u{1b}[31m"] = json!("b");
+        claims["n".repeat(1_000)] = json!("c");
+        let kid = "k\u{1b}]0;x\u{7}\u{1b}[2K\nsub   root   verified";
+        let shown = look(&jwt(&json!({"alg": "ES256", "kid": kid}), &claims), NOW);
+        let text = crate::output::table(&shown);
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("sub   root")), "{text}");
+        assert!(text.contains(r"k\u{1b}]0;x\u{7}\u{1b}[2K\nsub   root   verified"), "{text}");
+        assert!(text.contains(r"a\u{1b}[31m") && !text.contains(&"n".repeat(VALUE_CHARS_MAX + 1)), "{text}");
+        // For programs they are what they are.
+        assert!(shown.parts.iter().any(|part| part.value == kid), "{shown:?}");
     }
 
     #[test]

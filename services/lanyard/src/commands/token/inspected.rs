@@ -1,8 +1,12 @@
 //! What the inspections of all kinds of tokens say: a table of parts, each with how far it is known to be right, and a verdict.
 
+use lanyard_iam::shown_within;
 use serde::Serialize;
 
 use crate::output::Tabular;
+
+/// Most characters of a part's name or value that a table shows: whoever made the token chose some of them.
+pub(super) const VALUE_CHARS_MAX: usize = 200;
 
 /// How far a part is known to be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,7 +75,8 @@ impl Tabular for Inspected {
 
     fn rows(&self) -> Vec<Vec<String>> {
         let row = |part: &Part| {
-            vec![part.part.clone(), part.value.clone(), part.state.words().to_owned(), part.note.clone()]
+            let short = |text: &str| shown_within(text, VALUE_CHARS_MAX);
+            vec![short(&part.part), short(&part.value), part.state.words().to_owned(), part.note.clone()]
         };
         self.parts.iter().map(row).collect()
     }

@@ -165,8 +165,10 @@ impl Tabular for MadeKey {
     fn notes(&self) -> Vec<String> {
         let mut notes = self.standing.clone();
         if let Some(private_key) = &self.private_key {
-            let shown = ["", "private key, shown this once:", private_key, "public key:", &self.public_key];
-            notes.extend(shown.map(|line| line.trim_end().to_owned()));
+            notes.extend(["", "private key, shown this once:"].map(str::to_owned));
+            notes.extend(private_key.lines().map(str::to_owned));
+            notes.push("public key:".to_owned());
+            notes.extend(self.public_key.lines().map(str::to_owned));
         }
         let cluster = &self.cluster;
         notes.extend([String::new(), "kube-apiserver:".to_owned()]);
