@@ -18,7 +18,7 @@ use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, Telem
 use crate::tls::install_provider;
 use crate::{Readiness, complain};
 
-pub use configured::{Flags, configured, sources};
+pub use configured::{Flags, configured, parsed, sources};
 pub use ready_file::{ReadyFile, ReadyFileError};
 
 /// All went well.

@@ -21,6 +21,6 @@ fn main() -> ExitCode {
     if let Some(ended) = runner::main(std::env::args_os()) {
         return ended;
     }
-    let Cli { command, args } = Cli::parse();
+    let Cli { command, args } = lanyard_kit::life::parsed(|command| command);
     process::main(&command.unwrap_or_else(|| AgentCommand::Server(Box::new(args))))
 }

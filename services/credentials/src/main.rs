@@ -17,5 +17,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    lanyard_process::main::<lanyard_credentials::process::CredentialsService>(&Cli::parse().args)
+    lanyard_process::main::<lanyard_credentials::process::CredentialsService>(
+        &lanyard_kit::life::parsed::<Cli>(|command| command).args,
+    )
 }

@@ -1,11 +1,12 @@
 //! The command line: what there is, and what every command shares.
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
 pub use lanyard_kit::complain;
+use lanyard_kit::life;
 
 use crate::{
     commands, demo,
@@ -171,19 +172,36 @@ impl Context {
 
 /// Runs this process's command line.
 pub fn run() -> ExitCode {
-    let Cli { hub, output, command } = Cli::parse();
-    let context = Context { hub, output };
+    // Of the flags that all commands have the variables are read below, as they are not for every command.
+    let Cli { hub, output, command } =
+        life::parsed(|line| line.mut_args(|flag| flag.env(None::<&'static str>)));
     match command {
+        // Which hub is called from the shell that starts a service, and by whom, is nothing to that service.
         Command::Serve(args) => serve::run(&args),
         Command::Run(command) => command.run(),
+        command => match hub.with_variables(variable) {
+            Ok(hub) => call(&Context { hub, output }, command),
+            Err(failure) => failed(&failure),
+        },
+    }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    complain(&format!("lanyard: {failure}"));
+    failure.exit_code()
+}
+
+fn call(context: &Context, command: Command) -> ExitCode {
+    match command {
         Command::Demo(args) => demo::run(&args, &context.hub),
-        Command::Spoke(command) => command.run(&context),
-        command => match ask(&context, command) {
+        Command::Spoke(command) => command.run(context),
+        command => match ask(context, command) {
             Ok(ending) => ending.into(),
-            Err(failure) => {
-                complain(&format!("lanyard: {failure}"));
-                failure.exit_code()
-            }
+            Err(failure) => failed(&failure),
         },
     }
 }

@@ -56,11 +56,9 @@ impl Hub {
     /// [`Failure`] says what is missing, or that nobody answers.
     pub async fn connect(args: &HubArgs) -> Result<Self, Failure> {
         let target = Target::of(args)?;
-        let named = match (&args.client_cert, &args.client_key) {
-            (Some(certificate), Some(key)) => {
-                Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() })
-            }
-            _ => credentials::Lookup { profile: args.profile.clone() }.certificate()?,
+        let named = match args.certificate()? {
+            Some(files) => Some(files),
+            None => credentials::Lookup { profile: args.profile.clone() }.certificate()?,
         };
         if let Some(CertificateFiles { certificate, key }) = named {
             let (identity, signer) = certificate::of_files(&certificate, &key)?;

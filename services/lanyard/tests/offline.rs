@@ -524,6 +524,55 @@ fn a_wrong_line_ends_as_one_whoever_finds_it() {
 }
 
 #[test]
+fn the_variables_of_who_calls_a_hub_stop_no_service_and_say_nothing_where_they_are_empty() {
+    let home = Home::new();
+    let services: [&[&str]; 4] = [
+        &["serve", "--print-config"],
+        &["run", "authn", "--print-config"],
+        &["run", "gateway", "--print-config"],
+        &["run", "agent", "server", "-c", "dev", "--region", "eu-west-1", "--print-config"],
+    ];
+    let names = [
+        "LANYARD_HUB",
+        "LANYARD_CA",
+        "LANYARD_READY_FILE",
+        "LANYARD_CLIENT_CERT",
+        "LANYARD_CLIENT_KEY",
+        "LANYARD_PROFILE",
+    ];
+    let all = |value: &'static str| names.map(|name| (name, value));
+    for words in services {
+        for name in names {
+            let said = home.run(words, "", &[(name, "/x")]);
+            assert_eq!(said.code, YES, "{name}: {words:?}: {}", said.err);
+        }
+        let empty = [all("").as_slice(), &[("LANYARD_CONFIG", ""), ("LANYARD_STORE", "")]].concat();
+        for variables in [all("/x").as_slice(), &empty] {
+            let said = home.run(words, "", variables);
+            assert_eq!(said.code, YES, "{variables:?}: {words:?}: {}", said.err);
+        }
+        assert_eq!(home.run(words, "", &empty).out, home.run(words, "", &[]).out, "{words:?}");
+    }
+    // Commands without a hub neither; and a flag goes before the variable of another that says who calls.
+    for value in ["/x", ""] {
+        let said = home.run(&["access-policies"], "", &all(value));
+        assert_eq!(said.code, YES, "{value}: {}", said.err);
+    }
+    let ca = home.file("ca.pem", "PEM");
+    let hub = ["--hub", "https://127.0.0.1:1", "--ca", &ca, "cluster", "list"];
+    let by_certificate = ["--client-cert", "/nope.crt", "--client-key", "/nope.key"];
+    let said = home.run(&[&by_certificate[..], &hub].concat(), "", &[("LANYARD_PROFILE", "ana")]);
+    assert!(said.code == USAGE && said.err.contains("/nope."), "{}", said.err);
+    let both = [
+        ("LANYARD_PROFILE", "ana"),
+        ("LANYARD_CLIENT_CERT", "/nope.crt"),
+        ("LANYARD_CLIENT_KEY", "/nope.key"),
+    ];
+    let said = home.run(&hub, "", &both);
+    assert!(said.code == USAGE && said.err.contains("LANYARD_PROFILE both say who calls"), "{}", said.err);
+}
+
+#[test]
 fn a_reader_of_standard_error_that_went_away_changes_no_exit_code() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32);
     let home = Home::new();

@@ -17,5 +17,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    lanyard_process::main::<lanyard_mapping::process::MappingService>(&Cli::parse().args)
+    lanyard_process::main::<lanyard_mapping::process::MappingService>(
+        &lanyard_kit::life::parsed::<Cli>(|command| command).args,
+    )
 }

@@ -17,5 +17,5 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    process::main(&Cli::parse().args)
+    process::main(&lanyard_kit::life::parsed::<Cli>(|command| command).args)
 }

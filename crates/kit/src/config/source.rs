@@ -31,7 +31,7 @@ pub const NOT_CONFIGURATION: &[&str] = &[
 ];
 
 /// Variables that the command line knows too. Who calls a hub from the shell in which they start a service has them set, so they are
-/// left alone where the configuration has no such key.
+/// left alone where the configuration has no such key, and where they are empty, which says nothing there.
 const ALSO_OF_THE_COMMAND_LINE: &[&str] = &["LANYARD_READY_FILE", "LANYARD_STORE"];
 
 /// What is between the parts of a key in a variable's name.
@@ -64,8 +64,11 @@ impl Environment {
                 .iter()
                 .any(|other| name == *other || other.ends_with('_') && name.starts_with(other))
         };
-        let ours = move |name: &str, value: &str| ours(name) && !is_service_link(name, value);
-        self.0.iter().filter(move |(name, value)| ours(name, value)).filter_map(|(name, value)| {
+        let says_nothing = |name: &str, value: &str| {
+            is_service_link(name, value) || value.is_empty() && ALSO_OF_THE_COMMAND_LINE.contains(&name)
+        };
+        let told = move |name: &str, value: &str| ours(name) && !says_nothing(name, value);
+        self.0.iter().filter(move |(name, value)| told(name, value)).filter_map(|(name, value)| {
             let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase();
             Some((key.split(SEPARATOR).map(str::to_owned).collect(), name.as_str(), value.as_str()))
         })

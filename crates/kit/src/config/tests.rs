@@ -110,7 +110,7 @@ fn a_variable_of_the_command_line_is_a_key_where_there_is_one_and_left_alone_els
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Hut {
-        store: String,
+        store: Option<String>,
     }
     let environment = variables(&[
         ("LANYARD_STORE", "x"),
@@ -122,7 +122,10 @@ fn a_variable_of_the_command_line_is_a_key_where_there_is_one_and_left_alone_els
     assert_eq!(load::<House>(&Sources::none().environment(environment.clone())).unwrap().workers, 5);
     let hut: Hut =
         load(&Sources::none().environment(environment.clone().without(&["LANYARD_WORKERS"]))).unwrap();
-    assert_eq!(hut.store, "x");
+    assert_eq!(hut.store.as_deref(), Some("x"));
+    let empty = variables(&[("LANYARD_STORE", ""), ("LANYARD_READY_FILE", "")]);
+    let hut: Hut = load(&Sources::none().environment(empty)).unwrap();
+    assert_eq!(hut.store, None);
     // The same key in a file is a mistake still.
     let (_dir, path) = file("ready_file = '/x'\n");
     let refused =

@@ -1,16 +1,43 @@
 //! A process from its command line on: its configuration is read, shown where that is what was asked, judged, and lived by.
 
+use std::env;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::{Arg, Command, Parser, error::ErrorKind};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{EXIT_FAULT, Life, Options, configuration_fault, run};
 use crate::config::{Environment, Sources, load, print_config};
+
+/// The command line of this process, as `Parser::parse` reads it, but that a variable that is empty is not set: as what templates leave
+/// where they have nothing to put in. `prepare` may change what is read; help shows the whole.
+pub fn parsed<C: Parser>(prepare: impl FnOnce(Command) -> Command) -> C {
+    let command = prepare(without_empty_variables(C::command()));
+    let read = command.try_get_matches().and_then(|matches| C::from_arg_matches(&matches));
+    read.unwrap_or_else(|error| {
+        let is_help = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        match C::command().try_get_matches() {
+            Err(whole) if is_help && whole.kind() == error.kind() => whole.exit(),
+            _ => error.exit(),
+        }
+    })
+}
+
+fn without_empty_variables(command: Command) -> Command {
+    let unset = |arg: Arg| match arg.get_env().and_then(env::var_os) {
+        Some(value) if value.is_empty() => arg.env(None::<&'static str>),
+        _ => arg,
+    };
+    command.mut_args(unset).mut_subcommands(without_empty_variables)
+}
 
 /// The flags that every process of one service has; each is a key of the configuration file too.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -69,6 +69,17 @@ fn no_variable_of_the_command_line_stops_a_process_that_is_started_beside_it() {
 }
 
 #[test]
+fn every_variable_of_the_flags_that_all_commands_have_is_read() {
+    let line = Cli::command();
+    let names: Vec<&str> = line.get_arguments().filter_map(|flag| flag.get_env()?.to_str()).collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    for name in names {
+        let hub = HubArgs::default().with_variables(|asked| (asked == name).then(|| "/x".into())).unwrap();
+        assert!(format!("{hub:?}").contains("/x"), "{name}");
+    }
+}
+
+#[test]
 fn lines_as_people_type_them_are_understood() {
     for line in [
         "lanyard serve --region us-east-1 --ready-file /tmp/x --print-config",

@@ -1,13 +1,14 @@
 //! Which hub, found without a call.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 
-use crate::{failure::Failure, place, serve::Ready};
+use crate::{credentials::CertificateFiles, failure::Failure, place, serve::Ready};
 
 /// Where the hub is and who calls.
 #[derive(Debug, Clone, Default, Args)]
@@ -29,7 +30,6 @@ pub struct HubArgs {
         value_name = "FILE",
         env = "LANYARD_CLIENT_CERT",
         hide_env_values = true,
-        requires = "client_key",
         conflicts_with = "profile"
     )]
     pub client_cert: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub struct HubArgs {
         value_name = "FILE",
         env = "LANYARD_CLIENT_KEY",
         hide_env_values = true,
-        requires = "client_cert"
+        conflicts_with = "profile"
     )]
     pub client_key: Option<PathBuf>,
     /// The profile of the AWS credentials and config files to sign with: its keys, or for calls to the hub the certificate that it
@@ -53,6 +53,56 @@ pub struct HubArgs {
 }
 
 impl HubArgs {
+    /// With what the flags' variables say where no flag does; an empty one says nothing. A certificate and a profile both say who calls:
+    /// where flags name the one, the variables of the other do not count.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where flags name half of a certificate, and no variable the other.
+    pub fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
+        let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let text = |name: &str| path(name).map(|value| value.to_string_lossy().into_owned());
+        let by_profile = self.profile.is_some();
+        let by_certificate = self.client_cert.is_some() || self.client_key.is_some();
+        self.hub = self.hub.or_else(|| text("LANYARD_HUB"));
+        self.ca = self.ca.or_else(|| path("LANYARD_CA"));
+        self.ready_file = self.ready_file.or_else(|| path("LANYARD_READY_FILE"));
+        if !by_profile {
+            self.client_cert = self.client_cert.or_else(|| path("LANYARD_CLIENT_CERT"));
+            self.client_key = self.client_key.or_else(|| path("LANYARD_CLIENT_KEY"));
+        }
+        if by_certificate {
+            self.certificate()?;
+        } else {
+            self.profile = self.profile.or_else(|| text("LANYARD_PROFILE"));
+        }
+        Ok(self)
+    }
+
+    /// The certificate that signs, where flags or variables name one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where half of it is named, or a profile by a variable too.
+    pub fn certificate(&self) -> Result<Option<CertificateFiles>, Failure> {
+        let lacks = |have: &str, lack: &str| {
+            let variable = lack.to_uppercase();
+            Failure::usage(format!(
+                "--client-{have}, or its variable, is given without --client-{lack}: add that, or set LANYARD_CLIENT_{variable}"
+            ))
+        };
+        match (&self.client_cert, &self.client_key) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(lacks("cert", "key")),
+            (None, Some(_)) => Err(lacks("key", "cert")),
+            (Some(_), Some(_)) if self.profile.is_some() => Err(Failure::usage(
+                "LANYARD_CLIENT_CERT and LANYARD_PROFILE both say who calls: unset one of them, or say who by --profile, or by \
+                 --client-cert with --client-key",
+            )),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+        }
+    }
+
     /// What the ready-file says that somebody named; nothing where it is of another hub than the one that they named beside it.
     ///
     /// # Errors
@@ -196,6 +246,38 @@ mod tests {
             region: "us-east-1".to_owned(),
             hub_id: "8c0c9f3a-0000-4000-8000-000000000000".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_variables_that_say_the_same_and_an_empty_one_says_nothing() {
+        let all = |name: &str| Some(OsString::from(format!("/{name}")));
+        let none = |_: &str| None;
+        let of_variables = HubArgs::default().with_variables(all).unwrap();
+        assert_eq!(of_variables.hub.as_deref(), Some("/LANYARD_HUB"));
+        assert_eq!(of_variables.profile.as_deref(), Some("/LANYARD_PROFILE"));
+        let both = of_variables.certificate().unwrap_err().to_string();
+        assert!(both.contains("LANYARD_CLIENT_CERT and LANYARD_PROFILE"), "{both}");
+
+        let half = || HubArgs { client_cert: Some("/c".into()), ..HubArgs::default() };
+        let whole = HubArgs { client_key: Some("/k".into()), ..half() }.with_variables(all).unwrap();
+        assert_eq!(whole.profile, None);
+        let files = |key: &str| Some(CertificateFiles { certificate: "/c".into(), key: key.into() });
+        assert_eq!(whole.certificate().unwrap(), files("/k"));
+        let rest = half().with_variables(all).unwrap();
+        assert_eq!(rest.certificate().unwrap(), files("/LANYARD_CLIENT_KEY"));
+        let refused = half().with_variables(none).unwrap_err().to_string();
+        assert!(refused.contains("--client-key") && refused.contains("LANYARD_CLIENT_KEY"), "{refused}");
+
+        let ana =
+            HubArgs { profile: Some("ana".to_owned()), ..HubArgs::default() }.with_variables(all).unwrap();
+        assert_eq!((ana.profile.as_deref(), ana.certificate().unwrap()), (Some("ana"), None));
+
+        let empty = HubArgs::default().with_variables(|_| Some(OsString::new())).unwrap();
+        assert_eq!(format!("{empty:?}"), format!("{:?}", HubArgs::default()));
+        let key = |name: &str| (name == "LANYARD_CLIENT_KEY").then(|| "/k".into());
+        let half_by_variable = HubArgs::default().with_variables(key).unwrap();
+        let refused = half_by_variable.certificate().unwrap_err().to_string();
+        assert!(refused.contains("LANYARD_CLIENT_CERT"), "{refused}");
     }
 
     #[test]
