@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use lanyard_aws::session_in;
-use lanyard_iam::{Credentials, HttpRequest, PayloadHash, PrincipalArn, Region, Signer};
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, PrincipalArn, Region, Signer, shown_within};
 use lanyard_kit::{
     Clock, SystemClock,
     http_client::{Answer, HttpClient, Options, Request},
@@ -88,9 +88,11 @@ fn read(answer: &Answer) -> Result<Credentials, Failure> {
     let refused: Option<Refused> = serde_json::from_slice(&answer.body).ok();
     let (code, words) =
         refused.map_or_else(Default::default, |refused| (refused.error.code, refused.error.message));
-    let words: String = words.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect();
-    let message =
-        format!("AWS STS refuses to assume the role: {words} ({code}, status {})", answer.status.as_u16());
+    let [words, shown_code] = [&words, &code].map(|said| shown_within(said, WORDS_CHARS_MAX));
+    let message = format!(
+        "AWS STS refuses to assume the role: {words} ({shown_code}, status {})",
+        answer.status.as_u16()
+    );
     if answer.status.is_server_error() || answer.status.as_u16() == 429 || code.contains("Throttl") {
         return Err(Failure::NoAnswer(format!("{message}: this is no refusal, try again")));
     }
