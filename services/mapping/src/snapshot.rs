@@ -44,7 +44,7 @@ pub(crate) struct ClusterSnapshot {
     authorities: Vec<Authority>,
     entry_names: Names,
     entry_templates: Templates,
-    pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
+    pub(crate) associations: AssociationsByEntry,
     stale: HashMap<EntryId, StaleEntry, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
     by_policy: Map<Listed>,
@@ -61,6 +61,13 @@ pub(crate) struct ClusterSnapshot {
 }
 
 type Map<T> = HashMap<Box<str>, T, RandomState>;
+
+/// The associations of an entry, in the order of their policies' ARNs. Snapshots, and who keeps what was in one, share them: an entry may
+/// have forty, each with a hundred namespaces.
+pub(crate) type Associations = Arc<Vec<Arc<PolicyAssociation>>>;
+
+/// Those of each entry that has any.
+pub(crate) type AssociationsByEntry = HashMap<EntryId, Associations, RandomState>;
 
 /// An entry, its username parsed.
 #[derive(Debug)]
@@ -184,7 +191,7 @@ impl Names {
 pub(crate) struct Parts<'a> {
     pub(crate) revision: Revision,
     pub(crate) entries: Vec<Arc<Entry>>,
-    pub(crate) associations: Vec<&'a PolicyAssociation>,
+    pub(crate) associations: AssociationsByEntry,
     pub(crate) stale: Vec<&'a StaleEntry>,
     /// In the order of their numbers.
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
@@ -200,8 +207,9 @@ impl ClusterSnapshot {
         let Parts { revision, entries, associations, versions, aws_auth, .. } = parts;
         let Parts { mut identity_providers, nodes, blocks, break_glass, stale, .. } = parts;
         let entries = Listed::new(entries);
+        let break_glass = break_glass.cloned();
         let mut snapshot =
-            Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
+            Self { revision, associations, versions, aws_auth, break_glass, ..Self::default() };
         for (at, entry) in entries.entries().iter().enumerate() {
             snapshot.index(at, entry);
         }
@@ -209,11 +217,9 @@ impl ClusterSnapshot {
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
         snapshot.issuers = Issuers::of(identity_providers.iter().map(|config| &config.settings));
         snapshot.identity_providers = identity_providers;
-        for association in associations {
-            snapshot.associations.entry(association.entry).or_default().push(association.clone());
-        }
         for entry in entries.entries() {
-            for association in snapshot.associations.get(&entry.record.id).into_iter().flatten() {
+            let associations = snapshot.associations.get(&entry.record.id).into_iter();
+            for association in associations.flat_map(|of_entry| of_entry.iter()) {
                 match snapshot.by_policy.get_mut(association.policy_arn.as_str()) {
                     Some(having) => having.push(Arc::clone(entry)),
                     None => {
@@ -358,8 +364,14 @@ impl ClusterSnapshot {
 
     /// The associations of an entry, in the order of their policies' ARNs.
     pub(crate) fn associations_of(&self, entry: EntryId) -> Vec<PolicyAssociation> {
-        self.associations.get(&entry).cloned().unwrap_or_default()
+        copies_of(self.associations.get(&entry))
     }
+}
+
+/// The associations of an entry as they are shown.
+pub(crate) fn copies_of(associations: Option<&Associations>) -> Vec<PolicyAssociation> {
+    let all = associations.into_iter().flat_map(|of_entry| of_entry.iter());
+    all.map(|association| (**association).clone()).collect()
 }
 
 /// The number of a line's grant.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lanyard_api::{
-    Basis, ClusterUid, Fault, Revision, Scope,
+    Basis, ClusterUid, EntryId, Fault, Revision, Scope,
     authn::accounts::{Account, IamRole, User},
     aws_auth::{AwsAuth, Checked},
     mapping::{
@@ -24,7 +24,7 @@ use crate::{
     config::Memory,
     hub::HubSnapshot,
     principals::AccountSnapshot,
-    snapshot::{ClusterSnapshot, Entry, InForce, Parts},
+    snapshot::{AssociationsByEntry, ClusterSnapshot, Entry, InForce, Parts},
 };
 
 /// The state that mapping answers from.
@@ -251,7 +251,7 @@ pub(crate) struct ClusterModel;
 #[derive(Default)]
 pub(crate) struct ClusterRows {
     entries: BTreeMap<String, Arc<Entry>>,
-    associations: BTreeMap<String, PolicyAssociation>,
+    associations: AssociationsByEntry,
     stale: BTreeMap<String, StaleEntry>,
     versions: BTreeMap<String, Arc<AwsAuthVersion>>,
     in_force: Option<Arc<InForce>>,
@@ -273,6 +273,24 @@ impl ClusterRows {
         if !unchanged {
             self.in_force = newest.map(|version| Arc::new(in_force(version)));
         }
+    }
+
+    /// Puts an association in its place, or takes it away: its key is its entry's number and its policy's ARN. All others stay shared with
+    /// the snapshots that have them.
+    fn associate(&mut self, key: &str, association: Option<PolicyAssociation>) -> Result<(), StoreError> {
+        let parts = key.split_once('/').and_then(|(entry, arn)| Some((entry.parse::<EntryId>().ok()?, arn)));
+        let (entry, policy_arn) =
+            parts.ok_or_else(|| StoreError::Broken(format!("`{key}` is no policy association's key")))?;
+        let of_entry = Arc::make_mut(self.associations.entry(entry).or_default());
+        of_entry.retain(|one| one.policy_arn != policy_arn);
+        if let Some(association) = association {
+            let at = of_entry.partition_point(|one| one.policy_arn.as_str() < policy_arn);
+            of_entry.insert(at, Arc::new(association));
+        }
+        if of_entry.is_empty() {
+            self.associations.remove(&entry);
+        }
+        Ok(())
     }
 }
 
@@ -308,7 +326,7 @@ impl Model for ClusterModel {
         for row in rows {
             match row.kind {
                 Kind::AccessEntry => drop(read.entries.insert(row.key.clone(), entry(row.decode()?)?)),
-                Kind::PolicyAssociation => drop(read.associations.insert(row.key.clone(), row.decode()?)),
+                Kind::PolicyAssociation => read.associate(&row.key, Some(row.decode()?))?,
                 Kind::StaleEntry => drop(read.stale.insert(row.key.clone(), row.decode()?)),
                 Kind::AwsAuthVersion => drop(read.versions.insert(row.key.clone(), Arc::new(row.decode()?))),
                 Kind::Node => drop(read.nodes.insert(row.key.clone(), row.decode()?)),
@@ -328,7 +346,7 @@ impl Model for ClusterModel {
         let key = change.key.clone();
         match change.kind {
             Kind::AccessEntry => set(&mut rows.entries, key, change.after()?.map(entry).transpose()?),
-            Kind::PolicyAssociation => set(&mut rows.associations, key, change.after()?),
+            Kind::PolicyAssociation => rows.associate(&key, change.after()?)?,
             Kind::StaleEntry => set(&mut rows.stale, key, change.after()?),
             Kind::AwsAuthVersion => {
                 set(&mut rows.versions, key, change.after()?.map(Arc::new));
@@ -349,7 +367,7 @@ impl Model for ClusterModel {
         ClusterSnapshot::compile(Parts {
             revision,
             entries: rows.entries.values().cloned().collect(),
-            associations: rows.associations.values().collect(),
+            associations: rows.associations.clone(),
             stale: rows.stale.values().collect(),
             versions: rows.versions.values().cloned().collect(),
             aws_auth: rows.in_force.clone(),
@@ -374,4 +392,49 @@ fn entry(record: AccessEntry) -> Result<Arc<Entry>, StoreError> {
     Entry::compile(record)
         .map(Arc::new)
         .map_err(|error| StoreError::Broken(format!("access entry `{id}` has no readable username: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::mapping::AccessScope;
+    use lanyard_store::Record as _;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn associations_stand_in_the_order_of_their_policies_and_are_shared_with_what_was_before() {
+        let (cluster, scope, at) = (ClusterUid::random(), AccessScope::Cluster, OffsetDateTime::UNIX_EPOCH);
+        let [one, other] = [EntryId::random(), EntryId::random()];
+        let association = |entry: EntryId, policy: &str| PolicyAssociation {
+            cluster,
+            entry,
+            policy_arn: format!("arn:aws:eks::aws:cluster-access-policy/{policy}"),
+            scope: scope.clone(),
+            ends_at: None,
+            associated_at: at,
+            modified_at: at,
+        };
+        let mut rows = ClusterRows::default();
+        for (entry, policy) in [(one, "View"), (one, "Admin"), (other, "View")] {
+            let association = association(entry, policy);
+            rows.associate(&association.key(), Some(association)).unwrap();
+        }
+        let before = rows.associations.clone();
+        let edit = association(one, "Edit");
+        rows.associate(&edit.key(), Some(edit)).unwrap();
+        rows.associate(&association(one, "Admin").key(), None).unwrap();
+        let named = |of: &AssociationsByEntry, entry: EntryId| -> Vec<String> {
+            let name = |one: &Arc<PolicyAssociation>| one.policy_arn.rsplit_once('/').unwrap().1.to_owned();
+            of.get(&entry).into_iter().flat_map(|of_entry| of_entry.iter()).map(name).collect()
+        };
+        assert_eq!(named(&before, one), ["Admin", "View"]);
+        assert_eq!(named(&rows.associations, one), ["Edit", "View"]);
+        assert!(Arc::ptr_eq(&before[&other], &rows.associations[&other]));
+        assert!(Arc::ptr_eq(&before[&one][1], &rows.associations[&one][1]));
+
+        rows.associate(&association(other, "View").key(), None).unwrap();
+        assert!(!rows.associations.contains_key(&other), "who has none is not there");
+        assert!(rows.associate("no-key", None).is_err());
+    }
 }
