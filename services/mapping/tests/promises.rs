@@ -128,6 +128,7 @@ suite! {
         a_watch_goes_on_where_another_ended,
         immunity_37_a_watch_does_not_go_on_in_a_cluster_made_anew_under_the_id,
         a_watch_that_goes_on_after_any_event_misses_nothing,
+        a_watch_that_nobody_reads_tells_the_truth_at_last,
         that_a_principal_of_the_hub_was_made_anew_is_told,
         watches_are_limited_and_each_place_is_given_back;
     aws_auth:

@@ -285,7 +285,7 @@ pub enum EntryEventKind {
     Added,
     /// It, or an access policy on it, is another by now; or it has gone stale, or is stale no more.
     Changed,
-    /// It is gone; this is how it was.
+    /// It is gone; this is how it was told last.
     Deleted,
     /// Nothing: all up to the revision was told.
     Bookmark,

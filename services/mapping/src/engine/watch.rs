@@ -1,4 +1,4 @@
-//! Watches on the entries of a cluster: what there is, then what happens to it, each as the snapshots have it.
+//! Watches on the entries of a cluster: what there is, then what happens to it, each as it is when it is asked for.
 
 mod told;
 
@@ -6,30 +6,42 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
-    CallError, ClusterId, Revision, Vouched, WatchPlace,
+    CallError, ClusterId, EntryId, Revision, Scope, Vouched, WatchPlace,
     mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents, WatchEnd},
 };
 use lanyard_store::{ChangeListener, Heard};
 use tokio::time::{Instant, timeout_at};
 
-use self::told::Told;
-use super::{Mapping, entries::kept_principal, sight::Call};
-use crate::snapshot::Entry;
+use self::told::{Shown, Told};
+use super::{Mapping, sight::Call};
 
 /// How long a watch is silent at most: whoever looks through it is weighed anew with each event.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// A watch under way.
+/// A watch under way. Minutes may pass before somebody asks it for the next event: it makes none before, and holds no snapshot.
 struct Watch {
     mapping: Mapping,
     cluster: Arc<Cluster>,
     told: Told,
-    pending: VecDeque<EntryEvent>,
+    pending: VecDeque<Step>,
+    /// Up to where all was told before what is pending.
+    before: Revision,
+    /// And up to where with it.
+    revision: Revision,
     changes: ChangeListener,
     /// When it has last told anything.
     spoke_at: Instant,
     ended: bool,
     _place: WatchPlace,
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Reset,
+    /// What has become of this entry, if anything has by then.
+    Entry(EntryId),
+    Bookmark,
 }
 
 impl Mapping {
@@ -43,32 +55,31 @@ impl Mapping {
         let place = self.inner.watches.take(cluster.account)?;
         // Before the snapshot is read, so that no change falls between.
         let changes = self.inner.signal.listen();
-        let told = Told::load(self, cluster.uid).await?;
-        let revision = told.snapshot.revision;
+        let state = &self.inner.state;
+        let snapshot = state.cluster(cluster.uid).await?;
+        let revision = snapshot.revision;
         // Counters begin anew with each cluster, and ids are used again.
         let is_here = |end: WatchEnd| end.cluster.is_none_or(|uid| uid == cluster.uid);
         let goes_on = after.is_some_and(|end| end.revision == revision && is_here(end));
-        let entries = told.snapshot.entries().iter();
-        let mut events = Vec::new();
-        if goes_on {
-            // That a principal of an account which the hub keeps is gone is in no revision of the cluster, and may not have been told. One
-            // that is made anew has another id: the entry stays stale until it is changed, which is in a revision.
-            let is_of_account = |entry: &&Arc<Entry>| kept_principal(&entry.record).is_some();
-            let stale = entries.filter(is_of_account).filter(|entry| told.is_stale(&entry.record));
-            events.extend(stale.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Changed)));
+        let (mut told, before) = if goes_on {
+            (Told::by_revision(cluster.uid, &snapshot), revision)
         } else {
-            if after.is_some() {
-                events.push(told.bare(EntryEventKind::Reset));
-            }
-            events.extend(entries.map(|entry| told.event(self, &cluster, entry, EntryEventKind::Added)));
+            (Told::nothing(cluster.uid), Revision::default())
+        };
+        let mut pending = VecDeque::new();
+        if after.is_some() && !goes_on {
+            pending.push_back(Step::Reset);
         }
-        events.push(told.bare(EntryEventKind::Bookmark));
-        let before = if goes_on { revision } else { Revision::default() };
+        let news = told.news(state, &snapshot).await?;
+        pending.extend(news.into_iter().map(Step::Entry));
+        pending.push_back(Step::Bookmark);
         let watch = Watch {
             mapping: self.clone(),
             cluster,
             told,
-            pending: at_once(events, before),
+            pending,
+            before,
+            revision,
             changes,
             spoke_at: Instant::now(),
             ended: false,
@@ -78,71 +89,85 @@ impl Mapping {
     }
 }
 
-/// What is told at once. Only the last of it bears the revision by which all of it had happened: whoever was cut off after an earlier
-/// one, and goes on after the revision of that, has not heard the rest.
-fn at_once(mut events: Vec<EntryEvent>, before: Revision) -> VecDeque<EntryEvent> {
-    if let Some((_, earlier)) = events.split_last_mut() {
-        for event in earlier {
-            event.revision = before;
-        }
-    }
-    events.into()
-}
-
 impl Watch {
     async fn next(mut self) -> Option<(Result<EntryEvent, CallError>, Self)> {
-        loop {
-            if let Some(event) = self.pending.pop_front() {
-                self.spoke_at = Instant::now();
-                return Some((Ok(event), self));
-            }
-            if self.ended {
-                return None;
-            }
-            match next_of(&mut self.changes, &self.told, self.spoke_at + SILENCE_MAX).await {
-                Next::Change => {
-                    if let Err(error) = self.look().await {
-                        self.ended = true;
-                        return Some((Err(error), self));
-                    }
+        while !self.ended {
+            let told = match self.pending.pop_front() {
+                Some(step) => self.tell(step).await,
+                None => match next_of(&mut self.changes, &self.told, self.spoke_at + SILENCE_MAX).await {
+                    Next::Hub => self.find_cluster().await.map(|()| None),
+                    Next::Change => self.look().await.map(|()| None),
+                    Next::Silence => Ok(Some(self.bare(EntryEventKind::Bookmark))),
+                    Next::End => return None,
+                },
+            };
+            match told {
+                Ok(None) => {}
+                Ok(Some(event)) => {
+                    self.spoke_at = Instant::now();
+                    return Some((Ok(event), self));
                 }
-                Next::Silence => {
-                    self.pending.push_back(self.told.bare(EntryEventKind::Bookmark));
+                Err(error) => {
+                    self.ended = true;
+                    return Some((Err(error), self));
                 }
-                Next::End => return None,
             }
         }
+        None
     }
 
-    /// Finds out what happened since it was told last.
-    async fn look(&mut self) -> Result<(), CallError> {
+    /// Makes the event of a step that is no longer pending. Of all that became known at once the last one alone bears the revision by
+    /// which it had happened: whoever was cut off after an earlier one, and goes on after the revision of that, has not heard the rest.
+    async fn tell(&mut self, step: Step) -> Result<Option<EntryEvent>, CallError> {
+        let event = match step {
+            Step::Reset => Some(self.bare(EntryEventKind::Reset)),
+            Step::Entry(id) => self.event(id).await?,
+            Step::Bookmark => Some(self.bare(EntryEventKind::Bookmark)),
+        };
+        if self.pending.is_empty() {
+            // Of the last entry there may be nothing to tell by now: then this says that all was told.
+            return Ok(Some(event.unwrap_or_else(|| self.bare(EntryEventKind::Bookmark))));
+        }
+        Ok(event.map(|event| EntryEvent { revision: self.before, ..event }))
+    }
+
+    /// What has become of an entry since it was told last. It may be newer than what made it pending: then that is told once.
+    async fn event(&mut self, id: EntryId) -> Result<Option<EntryEvent>, CallError> {
+        let state = &self.mapping.inner.state;
+        let snapshot = state.cluster(self.cluster.uid).await?;
+        let now = match snapshot.entry(id) {
+            Some(entry) => Some(Shown::load(state, &snapshot, entry).await?),
+            None => None,
+        };
+        Ok(self.told.tell(id, now).map(|(kind, shown)| {
+            let detail = shown.detail(&self.mapping, &self.cluster);
+            EntryEvent { entry: Some(detail), ..self.bare(kind) }
+        }))
+    }
+
+    /// What is told of no entry.
+    fn bare(&self, kind: EntryEventKind) -> EntryEvent {
+        EntryEvent { kind, revision: self.revision, cluster: self.cluster.uid, entry: None }
+    }
+
+    /// Takes the cluster as it is now, if it is.
+    async fn find_cluster(&mut self) -> Result<(), CallError> {
         let hub = self.mapping.inner.state.hub().await?;
         let Some(cluster) = hub.clusters.get(&self.cluster.uid) else {
             return Err(CallError::not_found("cluster", &self.cluster.id));
         };
         self.cluster = Arc::clone(cluster);
-        let now = Told::load(&self.mapping, self.cluster.uid).await?;
-        if now.is(&self.told) {
-            return Ok(());
-        }
-        let before = std::mem::replace(&mut self.told, now);
-        let now = &self.told;
-        let mut events = Vec::new();
-        for entry in before.snapshot.entries() {
-            if now.snapshot.entry(entry.record.id).is_none() {
-                let gone = before.event(&self.mapping, &self.cluster, entry, EntryEventKind::Deleted);
-                events.push(EntryEvent { revision: now.snapshot.revision, ..gone });
-            }
-        }
-        for entry in now.snapshot.entries() {
-            let kind = match before.snapshot.entry(entry.record.id) {
-                None => EntryEventKind::Added,
-                Some(old) if now.shows_as(&before, &entry.record, &old.record) => continue,
-                Some(_) => EntryEventKind::Changed,
-            };
-            events.push(now.event(&self.mapping, &self.cluster, entry, kind));
-        }
-        self.pending = at_once(events, before.snapshot.revision);
+        Ok(())
+    }
+
+    /// Finds out what happened since it was told last.
+    async fn look(&mut self) -> Result<(), CallError> {
+        self.find_cluster().await?;
+        let state = &self.mapping.inner.state;
+        let snapshot = state.cluster(self.cluster.uid).await?;
+        let news = self.told.news(state, &snapshot).await?;
+        self.pending.extend(news.into_iter().map(Step::Entry));
+        self.before = std::mem::replace(&mut self.revision, snapshot.revision);
         Ok(())
     }
 }
@@ -150,6 +175,8 @@ impl Watch {
 /// What a watch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
+    /// A change of the hub: the cluster may be another or gone, but nothing of its entries lies there.
+    Hub,
     /// A change that may concern it.
     Change,
     /// It has been silent for long enough.
@@ -168,6 +195,7 @@ async fn next_of(changes: &mut ChangeListener, told: &Told, until: Instant) -> N
             match changes.next().await {
                 None => return Next::End,
                 Some(Heard::Missed) => return Next::Change,
+                Some(Heard::Changed(Scope::Hub, _)) => return Next::Hub,
                 Some(Heard::Changed(scope, _)) if told.depends_on(scope) => return Next::Change,
                 Some(Heard::Changed(..) | Heard::Associations(_)) => {}
             }
@@ -178,9 +206,7 @@ async fn next_of(changes: &mut ChangeListener, told: &Told, until: Instant) -> N
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use lanyard_api::{ClusterUid, Scope};
+    use lanyard_api::ClusterUid;
     use lanyard_store::ChangeSignal;
 
     use super::*;
@@ -190,8 +216,8 @@ mod tests {
         let (signal, own, other) = (ChangeSignal::of_no_store(), ClusterUid::random(), ClusterUid::random());
         let [kept, others] = ["111122223333", "444455556666"].map(|id| Scope::Account(id.parse().unwrap()));
         let Scope::Account(account) = kept else { panic!("{kept}") };
-        let accounts = BTreeMap::from([(account, Arc::default())]);
-        let told = Told { cluster: own, snapshot: Arc::default(), accounts };
+        let mut told = Told::nothing(own);
+        told.accounts.insert(account);
         let changed = |scope| Heard::Changed(scope, Revision(1));
         let mut changes = signal.listen();
         let until = Instant::now() + SILENCE_MAX;
@@ -209,11 +235,16 @@ mod tests {
         assert!(at < until + SILENCE_MAX / 3, "{:?} late", at - until);
 
         let until = Instant::now() + SILENCE_MAX;
-        for heard in [changed(Scope::Cluster(own)), changed(Scope::Hub), changed(kept), Heard::Missed] {
+        for (heard, expected) in [
+            (changed(Scope::Cluster(own)), Next::Change),
+            (changed(Scope::Hub), Next::Hub),
+            (changed(kept), Next::Change),
+            (Heard::Missed, Next::Change),
+        ] {
             signal.tell(heard);
-            assert_eq!(next_of(&mut changes, &told, until).await, Next::Change, "{heard:?}");
+            assert_eq!(next_of(&mut changes, &told, until).await, expected, "{heard:?}");
         }
-        signal.tell(changed(Scope::Hub));
+        signal.tell(changed(kept));
         assert_eq!(next_of(&mut changes, &told, Instant::now()).await, Next::Silence, "it is time");
         assert_eq!(next_of(&mut changes, &told, until).await, Next::Change, "nothing was lost for it");
         drop(signal);

@@ -1,12 +1,14 @@
 //! Watches on the entries of a cluster.
 
+use std::collections::BTreeMap;
+
 use futures::StreamExt as _;
 use lanyard_api::{
-    CallError, Mutation, Scope,
+    CallError, EntryId, Mutation, PageQuery, Scope,
     authn::accounts::IamRole,
     mapping::{
-        AccessEntry, AccessScope, Cluster, EntryEvent, EntryEventKind, EntryEvents, EntryState, Resolve,
-        UpdateAccessEntry, WatchEnd,
+        AccessEntry, AccessScope, Cluster, EntryDetail, EntryEvent, EntryEventKind, EntryEvents, EntryState,
+        Resolve, UpdateAccessEntry, WatchEnd,
     },
 };
 
@@ -158,6 +160,80 @@ pub(crate) async fn a_watch_that_goes_on_after_any_event_misses_nothing<C: Calls
     assert_eq!(kinds(&changed), [Changed, Changed]);
     assert_eq!(resumed(&changed[0]).await, [Reset, Added, Added, Bookmark]);
     assert_eq!(resumed(&changed[1]).await, [Bookmark]);
+}
+
+/// What its reader knows of a cluster.
+type Known = BTreeMap<EntryId, EntryDetail>;
+
+/// Takes in an event, which has to make sense to whoever heard those before it.
+fn learn(known: &mut Known, event: &EntryEvent) {
+    let Some(detail) = &event.entry else {
+        if event.kind == EntryEventKind::Reset {
+            known.clear();
+        }
+        return;
+    };
+    let before = match event.kind {
+        EntryEventKind::Deleted => known.remove(&detail.entry.id),
+        _ => known.insert(detail.entry.id, detail.clone()),
+    };
+    assert_eq!(before.is_none(), event.kind == EntryEventKind::Added, "{event:?}");
+}
+
+/// What a watch tells that is first read after entries changed and went away many times, up to where that is the truth; and that it can be
+/// gone on with after each of its events.
+async fn told_late<C: Calls, R: Resolve>(bench: &Bench<C, R>) -> Vec<EntryEvent> {
+    let cluster = bench.cluster().await;
+    let [dev, ops, node] = ["role/team/dev", "role/ops", "role/node"].map(|name| of(OWN, name));
+    bench.entry(&cluster, &dev).await;
+    bench.entry(&cluster, &ops).await;
+    let mut events = watch(bench, &cluster, None).await;
+    for round in 0..4 {
+        let groups = Some(vec![format!("round-{round}")]);
+        let update = UpdateAccessEntry { groups, ..change(&cluster, &ops) };
+        bench.calls.update_entry(by(admin()), update).await.unwrap();
+        bench.entry(&cluster, &node).await;
+        bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &node)).await.unwrap();
+    }
+    let (ops, view) = (entry_ref(&cluster, &ops), policy("AmazonEKSViewPolicy"));
+    bench.calls.associate_policy(by(admin()), ops, view, AccessScope::Cluster, None).await.unwrap();
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &dev)).await.unwrap();
+    bench.entry(&cluster, &node).await;
+
+    let listed = bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await;
+    let truth: Known = listed.unwrap().items.into_iter().map(|detail| (detail.entry.id, detail)).collect();
+    let (mut told, mut known) = (Vec::new(), Known::new());
+    while known != truth {
+        let event = next(&mut events).await.unwrap();
+        learn(&mut known, &event);
+        let mut after = known.clone();
+        for event in told_at_once(&mut watch(bench, &cluster, Some(&event)).await).await {
+            learn(&mut after, &event);
+        }
+        assert_eq!(after, truth, "something was lost after {event:?}");
+        told.push(event);
+    }
+    told
+}
+
+pub(crate) async fn a_watch_that_nobody_reads_tells_the_truth_at_last<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    told_late(&bench).await;
+}
+
+pub(crate) async fn each_event_is_made_when_it_is_asked_for<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    use EntryEventKind::{Added, Bookmark};
+    let told = told_late(&bench).await;
+    // Neither the entry that was there when the watch began, nor any that came and went, nor what an entry was between.
+    assert_eq!(kinds(&told), [Added, Added, Bookmark, Added]);
+}
+
+/// Of the engine alone: over the wire some events are asked for before anybody reads them.
+mod in_process {
+    lanyard_store::on_each_store!(each_event_is_made_when_it_is_asked_for: database => {
+        crate::watch::each_event_is_made_when_it_is_asked_for(crate::bench::engine(database).await).await;
+    });
 }
 
 pub(crate) async fn that_a_principal_of_the_hub_was_made_anew_is_told<C: Calls, R: Resolve>(
