@@ -187,6 +187,7 @@ store_suite! {
         a_batch_of_any_size_is_kept_whole,
         decisions_that_are_not_taken_in_time_are_given_up,
         a_lease_has_one_holder_at_a_time,
+        a_lease_of_a_clock_that_was_ahead_is_nobodys,
         what_a_watcher_says_is_kept_while_its_cluster_is_there,
         a_watcher_that_lost_its_lease_changes_nothing_any_more,
         settings_read_back_in_their_types,

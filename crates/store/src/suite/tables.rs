@@ -124,6 +124,26 @@ pub(super) async fn a_lease_has_one_holder_at_a_time(bench: Bench) {
     assert_eq!(store.acquire_lease("sweeper", "third", minute).await.unwrap().unwrap().term, 3);
 }
 
+/// Its end is the word of its holder's clock.
+pub(super) async fn a_lease_of_a_clock_that_was_ahead_is_nobodys(bench: Bench) {
+    let store = bench.open().await;
+    let minute = Duration::from_secs(60);
+    for (term, ahead, is_free) in [
+        (1, time::Duration::seconds(59), false),
+        (1, time::Duration::hours(3), true),
+        (3, time::Duration::days(3650), true),
+    ] {
+        bench.clock.advance(ahead);
+        let held = store.acquire_lease("sweeper", "before", minute).await.unwrap().unwrap();
+        assert_eq!(held.term, term, "{ahead}");
+        bench.clock.advance(-ahead);
+        let taken = store.acquire_lease("sweeper", "after", minute).await.unwrap();
+        assert_eq!(taken.as_ref().map(|lease| lease.term), is_free.then_some(term + 1), "{ahead}");
+        let last = taken.unwrap_or(held);
+        assert!(store.release_lease(&last).await.unwrap());
+    }
+}
+
 pub(super) async fn what_a_watcher_says_is_kept_while_its_cluster_is_there(bench: Bench) {
     let store = bench.open().await;
     let (dev, none) = (founded(&store).await, ClusterUid::random());

@@ -36,6 +36,9 @@ pub(crate) async fn term_of(connection: &mut Connection, name: &str) -> Result<O
     line.map(|line| line.unsigned(0)).transpose()
 }
 
+/// What two clocks differ by at most where each is right: vouchers between services allow no more.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_mins(1);
+
 impl Store {
     /// Takes a lease that nobody else holds, or renews one's own; none where another holds it. Renewing keeps the term.
     ///
@@ -52,13 +55,16 @@ impl Store {
             ON CONFLICT (name) DO UPDATE SET \
             term = CASE WHEN leases.holder = excluded.holder THEN leases.term ELSE leases.term + 1 END, \
             holder = excluded.holder, ends_at = excluded.ends_at \
-            WHERE leases.holder = excluded.holder OR leases.ends_at <= $3 \
+            WHERE leases.holder = excluded.holder OR leases.ends_at <= $3 OR leases.ends_at > $5 \
             RETURNING term, ends_at";
         let now = self.clock().now();
         // From before the row is written: never longer than whoever reads it believes.
         let ends_at = now + lifetime;
+        // Nobody holds one for longer than that: it was written by a clock that was ahead and has been set right since.
+        let nobodys = ends_at + CLOCKS_DIFFER_MAX;
         let (mut connection, permit) = self.open_connection(Access::Write).await?;
-        let values = [name.into(), holder.into(), Value::moment(now), Value::moment(ends_at)];
+        let values =
+            [name.into(), holder.into(), Value::moment(now), Value::moment(ends_at), Value::moment(nobodys)];
         let line = connection.fetch_one(ACQUIRE, values).await?;
         let lease = match line {
             None => None,
