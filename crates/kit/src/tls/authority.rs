@@ -21,7 +21,7 @@ const ROOT_LIFETIME: Duration = Duration::days(20 * 365);
 /// The issuing keys are renewed under the same root.
 const ISSUING_LIFETIME: Duration = Duration::days(10 * 365);
 /// Clocks differ: a certificate is good from a little before it was made.
-const BACKDATE: Duration = Duration::minutes(5);
+pub(super) const BACKDATE: Duration = Duration::minutes(5);
 /// The longest that a principal's certificate is good: nobody keeps a list of them, so a lost one ends by itself.
 pub const PRINCIPAL_LIFETIME_MAX: Duration = Duration::days(90);
 

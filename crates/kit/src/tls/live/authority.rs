@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::following::{Following, Fresh, Source};
 use crate::clock::Clock;
-use crate::tls::authority::{Authority, AuthorityError};
+use crate::tls::authority::{Authority, AuthorityError, BACKDATE};
 use crate::tls::chain::{ChainVerifier, verify_server};
 use crate::tls::config::{ClientCertificates, TlsError, server_config};
 use crate::tls::leaf::Names;
@@ -38,6 +38,8 @@ pub struct Folder {
 /// Who made the certificate in use, and when the next one is made.
 pub struct Made {
     authority: Authority,
+    /// When it began: a clock that was ahead then, and has been set right since, has not come to that.
+    begins_at: OffsetDateTime,
     renewed_at: OffsetDateTime,
 }
 
@@ -65,7 +67,7 @@ impl Folder {
             chains: Arc::new(ChainVerifier::new(&roots)?),
             root_pem: authority.root_pem().into(),
             not_after: now + LIFETIME,
-            found: Made { authority, renewed_at: now + RENEWED_AFTER },
+            found: Made { authority, begins_at: now - BACKDATE, renewed_at: now + RENEWED_AFTER },
         })
     }
 }
@@ -80,7 +82,7 @@ impl Source for Folder {
 
     fn look(&self, in_use: &Made) -> Result<Option<Fresh<Made>>, AuthorityError> {
         let (authority, now) = (Authority::load(&self.dir, &self.hub)?, self.clock.now());
-        if authority.serves_as(&in_use.authority) && now < in_use.renewed_at {
+        if authority.serves_as(&in_use.authority) && (in_use.begins_at..in_use.renewed_at).contains(&now) {
             return Ok(None);
         }
         self.fresh(authority, now).map(Some)

@@ -70,6 +70,19 @@ fn a_certificate_is_made_anew_long_before_it_ends() {
 }
 
 #[test]
+fn a_certificate_of_a_clock_that_was_ahead_is_made_anew() {
+    let house = House::new();
+    house.clock.advance(RENEWED_AFTER);
+    assert_eq!(house.live.look(), Look::Taken);
+    // It has begun five minutes before it was made.
+    for (back, expected) in [(Span::MINUTE, Look::Unchanged), (Span::HOUR, Look::Taken)] {
+        house.clock.advance(-back);
+        assert_eq!(house.live.look(), expected, "{back}");
+        assert_eq!(house.live.look(), Look::Unchanged, "{back}");
+    }
+}
+
+#[test]
 fn while_one_root_takes_the_others_place_both_count() {
     let house = House::new();
     let (own, next) = (Authority::load(&house.pki(), "hub-1").unwrap(), house.another("next", "hub-1"));
