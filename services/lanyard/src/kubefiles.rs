@@ -128,6 +128,32 @@ pub fn api_server_flags(
     flags
 }
 
+/// What has to go and what has to be there for an API server to start with these flags, in words. Beside an
+/// AuthorizationConfiguration it takes neither a mode nor a webhook's flags, and no mode twice (Kubernetes,
+/// `pkg/kubeapiserver/options/authorization.go`).
+pub fn start_notes(flags: &[String]) -> Vec<String> {
+    let has = |name: &str| flags.iter().any(|flag| flag.starts_with(name));
+    let replaced = if has("--authorization-config=") {
+        Some(
+            "--authorization-config takes the place of --authorization-mode and of every --authorization-webhook-… flag",
+        )
+    } else if has("--authorization-mode=") {
+        Some("this --authorization-mode takes the place of the one that is there")
+    } else {
+        None
+    };
+    let replaced = replaced.map(|rule| {
+        format!(
+            "replaced: {rule}; an API server that is given both does not start, so take those out that it has. kubeadm's manifest has \
+             --authorization-mode=Node,RBAC."
+        )
+    });
+    let mounted = "static pod: an API server that is one (kubeadm, EKS Anywhere, kops) sees no folder that its manifest does not mount, \
+                   and without these files it does not start: mount the folder that the flags name as a hostPath volume, read-only (by \
+                   kubeadm's configuration: `extraVolumes`).";
+    replaced.into_iter().chain([mounted.to_owned()]).collect()
+}
+
 /// The flag that goes with the AdmissionConfiguration.
 pub fn admission_flag(configuration: &str) -> String {
     format!("--admission-control-config-file={configuration}")
@@ -281,6 +307,34 @@ mod tests {
             "{audiences}"
         );
         assert!(audiences.contains("`lanyard cluster update dev --audience"), "{audiences}");
+    }
+
+    #[test]
+    fn what_keeps_an_api_server_from_starting_is_said_of_the_flags_that_do_it() {
+        let notes = |version: &str| {
+            start_notes(&api_server_flags(
+                &cluster(),
+                "/etc/lanyard/tokens",
+                "/etc/lanyard/authorizer",
+                way(version),
+            ))
+        };
+        for version in ["1.35", "1.29"] {
+            let told = notes(version);
+            let [replaced, mounted] = &told[..] else { panic!("{told:?}") };
+            assert!(
+                replaced.contains("the place of --authorization-mode and of every --authorization-webhook-…")
+            );
+            assert!(replaced.contains("--authorization-mode=Node,RBAC"), "{replaced}");
+            assert!(mounted.contains("hostPath volume, read-only"), "{mounted}");
+        }
+        let told = notes("1.28");
+        let [replaced, _] = &told[..] else { panic!("{told:?}") };
+        assert!(replaced.contains("this --authorization-mode takes the place of the one"), "{replaced}");
+        let admission = start_notes(&[admission_flag("/etc/lanyard/admission-config.yaml")]);
+        assert!(admission.len() == 1 && admission[0].starts_with("static pod:"), "{admission:?}");
+        let all = [notes("1.35"), notes("1.28"), admission].concat();
+        assert!(all.iter().all(|note| !note.contains('\n')), "each is one line: {all:?}");
     }
 
     #[test]

@@ -484,6 +484,17 @@ def test_a_server_that_speaks_v1beta1_and_knows_no_authorization_configuration(s
         kube.stop(server.process)
 
 
+def test_a_server_with_a_mode_of_before_does_not_start_with_the_flags_and_the_command_says_so(hub, etcd, tmp_path):
+    """kubeadm's manifest has that mode."""
+    cluster = hub.create_cluster("kubeadm")
+    out = tmp_path / "webhook"
+    told = hub.run("cluster", "webhook-config", cluster.id, "--out", str(out), output=None).stdout
+    assert "replaced: --authorization-config takes the place of --authorization-mode" in told, told
+    flags = ["--authorization-mode=Node,RBAC", *webhook_files(hub, cluster, out)]
+    with pytest.raises(AssertionError, match="can not be specified when --authorization-mode"):
+        kube.start(tmp_path / unique("kubeadm"), etcd, flags)
+
+
 def immunity_40_the_proof_cannot_be_impersonated_while_the_hub_is_away_and_the_rest_goes_on(stage):
     """Last in this file: the hub stops in it, and, of one process, starts again where it was."""
     ana = stage.person(groups=["viewers"], policy="AmazonEKSViewPolicy", namespaces=["team-a"])

@@ -56,7 +56,12 @@ that does not answer here, --kubernetes-version says it.
 Run again, it changes what is different and nothing else: flags that are given count as the first
 time, endpoint and CA are the kubeconfig's where no flag gives them, and files of that release
 whose credential counts stay as they are. Of --trust, --audience and --tag it takes nothing away:
-`lanyard cluster update` does that."
+`lanyard cluster update` does that.
+
+Put the flags that it prints in the place of those that the API server has: it does not start with
+--authorization-config beside an --authorization-mode, which kubeadm's manifest has. One that runs
+as a static pod (kubeadm, EKS Anywhere, kops) needs the folder mounted: a hostPath volume,
+read-only."
 );
 
 /// How long the first look at a new cluster is waited for.

@@ -9,6 +9,7 @@ use lanyard_kit::{SecretBytes, tls};
 use crate::{
     failure::Failure,
     hub::{ChangeArgs, Hub},
+    kubefiles::start_notes,
 };
 
 /// The flags of a command that writes such files.
@@ -87,10 +88,13 @@ impl Folder {
     }
 }
 
-/// The API server's flags, as a note.
+/// The API server's flags, as notes, and below them what it takes to start with these.
 pub(super) fn flags_noted(flags: &[String]) -> Vec<String> {
-    let flags = flags.iter().map(|flag| format!("  {flag}"));
-    [String::new(), "kube-apiserver:".to_owned()].into_iter().chain(flags).chain([String::new()]).collect()
+    let mut notes = vec![String::new(), "kube-apiserver:".to_owned()];
+    notes.extend(flags.iter().map(|flag| format!("  {flag}")));
+    notes.push(String::new());
+    notes.extend(start_notes(flags));
+    notes
 }
 
 /// The gateway's URL, without an end slash.

@@ -30,7 +30,11 @@ Examples:
   lanyard cluster webhook-config dev --out ./lanyard --kubernetes-version 1.31                # of an older API server
 
 Each run makes a new credential for the API server; those before it count until `lanyard cluster spoke-credential delete` ends \
-them, and a cluster has five: one more ends the oldest. The folder gets mode 0700, its files 0600.";
+them, and a cluster has five: one more ends the oldest. The folder gets mode 0700, its files 0600.
+
+Put the flags that it prints in the place of those that the API server has: it does not start with --authorization-config beside \
+an --authorization-mode, which kubeadm's manifest has. One that runs as a static pod (kubeadm, EKS Anywhere, kops) needs the folder \
+mounted: a hostPath volume, read-only.";
 
 const TOKEN_REVIEW: &str = "tokenreview.kubeconfig";
 const ACCESS_REVIEW: &str = "subjectaccessreview.kubeconfig";
@@ -278,16 +282,20 @@ mod tests {
         version.parse::<KubernetesVersion>().unwrap().way()
     }
 
-    #[test]
-    fn files_are_those_of_the_releases_that_are_told_in_the_same_way_and_of_no_other() {
-        let cluster: Cluster = serde_json::from_value(json!({
+    fn cluster() -> Cluster {
+        serde_json::from_value(json!({
             "uid": "00000000-0000-4000-8000-000000000001", "id": "dev", "name": "dev", "partition": "aws",
             "account": "111122223333", "region": "eu-central-1", "endpoint": null, "certificate_authority": null,
             "authentication_mode": "API", "authorizer_mode": "webhook-first", "trusted_accounts": [],
             "audiences": [], "token_cache_seconds": 10, "created_by": "test", "tags": {},
             "created_at": "2026-11-24T12:00:00Z",
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn files_are_those_of_the_releases_that_are_told_in_the_same_way_and_of_no_other() {
+        let cluster = cluster();
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("files");
         let files = |version: &str| {
@@ -326,6 +334,21 @@ mod tests {
         }
         std::fs::remove_file(out.join(FLAGS)).unwrap();
         assert!(!files("1.28").are_there(way("1.28")), "without the flags");
+    }
+
+    #[test]
+    fn what_an_api_server_takes_to_start_is_noted_below_the_flags_and_the_file_of_flags_is_flags_alone() {
+        let cluster = cluster();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::make(&folder.path().join("files"), None).unwrap();
+        let files = Files::in_folder(folder, &cluster, "https://hub.example", way("1.35"));
+        let notes = files.written("id".to_owned()).notes();
+        let at = |start: &str| notes.iter().position(|note| note.starts_with(start)).unwrap();
+        assert!(at("  --authorization-config=") < at("replaced: --authorization-config takes the place of"));
+        assert!(notes[at("static pod:")].contains("hostPath"));
+        let contents = files.contents("PEM", &"lsp_x".into());
+        let (_, flags) = contents.iter().find(|(name, _)| *name == FLAGS).unwrap();
+        assert!(flags.lines().all(|line| line.starts_with("--")), "{flags}");
     }
 
     #[test]
