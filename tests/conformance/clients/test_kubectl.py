@@ -95,9 +95,9 @@ def test_a_kubeconfig_holds_no_secret_and_calls_lanyard_token(hub, world, ana):
     assert execute["args"][0] == "token" and world[0].id in execute["args"]
     assert execute["args"][-2:] == ["--ready-file", str(hub.ready_file)], "where AWS tools find nobody, the hub's administrator is"
     assert execute["apiVersion"] == "client.authentication.k8s.io/v1"
-    handed_out = yaml.safe_load(
-        hub.run("kubeconfig", world[0].id, "--server", "https://kube.example:6443", output=None).stdout
-    )
+    done = hub.run("kubeconfig", world[0].id, "--server", "https://kube.example:6443", output=None)
+    assert "no CA is known for `https://kube.example:6443`" in done.stderr, done.stderr
+    handed_out = yaml.safe_load(done.stdout)
     assert "--ready-file" not in handed_out["users"][0]["user"]["exec"]["args"], "another machine has no such file"
 
 

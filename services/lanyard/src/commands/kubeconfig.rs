@@ -7,12 +7,18 @@ use lanyard_api::{ClusterId, grpc::admitted_at_the_door, mapping::Clusters};
 
 use super::cluster::gateway_url;
 use crate::{
-    cli::Context, exit::Ending, failure::Failure, hub::HubArgs, input::Source, kubefiles, output::line,
+    cli::{Context, complain},
+    exit::Ending,
+    failure::Failure,
+    hub::HubArgs,
+    input::Source,
+    kubefiles,
+    output::line,
 };
 
 const HELP: &str = "\
 Examples:
-  lanyard kubeconfig dev --server https://kube.example:6443 > ana.kubeconfig
+  lanyard kubeconfig dev --server https://kube.example:6443 --server-ca ca.crt > ana.kubeconfig
   lanyard kubeconfig dev > me.kubeconfig     # kubectl talks to the hub alone: whoami, can-i
   KUBECONFIG=me.kubeconfig kubectl auth whoami
 
@@ -50,7 +56,11 @@ impl KubeconfigArgs {
         let (server, ca) = match self.server {
             Some(server) => {
                 let given = self.server_ca.map(|path| Source::File(path).read()).transpose()?;
-                (server, given.or_else(|| cluster.certificate_authority.clone()))
+                let ca = given.or_else(|| cluster.certificate_authority.clone());
+                if ca.is_none() {
+                    complain(&format!("notice: {}", without_ca(&cluster.id, &server)));
+                }
+                (server, ca)
             }
             None => {
                 let gateway = gateway_url(self.gateway.as_deref(), &hub)?;
@@ -62,6 +72,15 @@ impl KubeconfigArgs {
         line(text.trim_end())?;
         Ok(Ending::Yes)
     }
+}
+
+/// What comes of a kubeconfig that names no CA.
+fn without_ca(cluster: &ClusterId, server: &str) -> String {
+    format!(
+        "no CA is known for `{server}`, so kubectl goes by its machine's own authorities, and the API servers of kubeadm, k3s, kops and \
+         EKS Anywhere have a certificate of none of them: add --server-ca FILE, or register it by \
+         `lanyard cluster update {cluster} --certificate-authority FILE`"
+    )
 }
 
 /// By what the exec plugin finds who you are: the profile that was named, else, as this machine is meant, the ready-file; but not for who
@@ -83,6 +102,16 @@ fn plugin_flags(hub: &HubArgs, is_here: bool) -> Result<Vec<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_knows_no_ca_is_told_how_kubectl_gets_one() {
+        let told = without_ca(&"dev".parse().unwrap(), "https://kube.example:6443");
+        for part in
+            ["`https://kube.example:6443`", "--server-ca FILE", "update dev --certificate-authority FILE"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
+    }
 
     #[test]
     fn the_plugin_finds_whom_the_line_named_and_nobody_elses_machine_is_told_of_a_file_here() {

@@ -4,7 +4,7 @@ use clap::Args;
 use lanyard_api::{grpc::admitted_at_the_door, mapping::Clusters as _};
 use serde::Serialize;
 
-use super::files::{FilesArgs, flags_noted};
+use super::files::{FilesArgs, flags_noted, tell_of_loopback};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -85,6 +85,7 @@ impl AdmissionConfigArgs {
         folder.write(KUBECONFIG, admission::kubeconfig(&url, ca, &token)?)?;
         folder.write(CONFIGURATION, admission::configuration(&folder.at(KUBECONFIG)))?;
         folder.write(WEBHOOK, admission::webhooks(&url, ca))?;
+        tell_of_loopback(&gateway);
         context.show(&Written {
             cluster: cluster.id.to_string(),
             credential: credential.id,

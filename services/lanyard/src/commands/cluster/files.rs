@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lanyard_api::ClusterId;
 use lanyard_kit::{SecretBytes, tls};
+use url::{Host, Url};
 
 use crate::{
+    cli::complain,
     failure::Failure,
     hub::{ChangeArgs, Hub},
     kubefiles::start_notes,
@@ -97,6 +99,28 @@ pub(super) fn flags_noted(flags: &[String]) -> Vec<String> {
     notes
 }
 
+/// Says so where files that name this gateway are of use on its own machine alone.
+pub(super) fn tell_of_loopback(gateway: &str) {
+    if is_loopback(gateway) {
+        complain(&format!(
+            "notice: the files name the hub by `{gateway}`, which leads an API server on another machine to itself: start the hub with \
+             --listen ADDRESS:8443 --external-url https://HOST:8443 --administrator-on-public-listener, or say by --gateway how API \
+             servers reach it, by a name that its certificate holds (--tls-san)"
+        ));
+    }
+}
+
+/// Whether a URL leads to the machine that it is asked for on.
+fn is_loopback(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
 /// The gateway's URL, without an end slash.
 pub(crate) fn gateway_url(given: Option<&str>, hub: &Hub) -> Result<String, Failure> {
     let url = given.or(hub.target.gateway.as_deref()).ok_or_else(|| {
@@ -108,5 +132,24 @@ pub(crate) fn gateway_url(given: Option<&str>, hub: &Hub) -> Result<String, Fail
     match url.strip_prefix("https://") {
         Some(rest) if !rest.is_empty() => Ok(url.to_owned()),
         _ => Err(Failure::usage(format!("`{url}` is not the URL of a gateway: write https://HOST:PORT"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_to_the_own_machine_is_told_from_what_others_reach() {
+        for url in
+            ["https://127.0.0.1:8443", "https://[::1]:8443", "https://localhost", "https://LOCALHOST:8443"]
+        {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in
+            ["https://10.0.0.1:8443", "https://[fd00::1]:8443", "https://localhost.example", "https://hub"]
+        {
+            assert!(!is_loopback(url), "{url}");
+        }
     }
 }

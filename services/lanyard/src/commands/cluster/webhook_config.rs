@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::files::{FilesArgs, Folder, flags_noted};
+use super::files::{FilesArgs, Folder, flags_noted, tell_of_loopback};
 use crate::{
     cli::{Context, complain},
     exit::Ending,
@@ -207,6 +207,7 @@ impl<'a> Files<'a> {
         for (name, text) in self.contents(&hub.target.ca_pem, &token) {
             self.folder.write(name, text)?;
         }
+        tell_of_loopback(self.gateway);
         Ok(self.written(credential.id))
     }
 
