@@ -56,7 +56,8 @@ that does not answer here, --kubernetes-version says it.
 Run again, it changes what is different and nothing else: flags that are given count as the first
 time, endpoint and CA are the kubeconfig's where no flag gives them, and files of that release
 whose credential counts stay as they are. Of --trust, --audience and --tag it takes nothing away:
-`lanyard cluster update` does that.
+`lanyard cluster update` does that. A kubeconfig whose server has a path (a cluster behind Rancher)
+leads to a proxy: then endpoint and CA are those of --endpoint and --certificate-authority alone.
 
 Put the flags that it prints in the place of those that the API server has: it does not start with
 --authorization-config beside an --authorization-mode, which kubeadm's manifest has. One that runs
@@ -200,6 +201,9 @@ impl AddArgs {
         }
         let Registered { cluster, registration, changed, kept } =
             self.register(context, hub, &reduced).await?;
+        if cluster.endpoint.is_none() {
+            complain(&format!("notice: {}", without_endpoint(&cluster, &reduced)));
+        }
         let remote = hub.remote();
         let put = remote.put_spoke_kubeconfig(
             self.create.change(),
@@ -240,8 +244,6 @@ impl AddArgs {
         reduced: &Kubeconfig,
     ) -> Result<Registered, Failure> {
         let remote = hub.remote();
-        let endpoint = Some(reduced.server.as_str().trim_end_matches('/').to_owned());
-        let authority = reduced.certificate_authority.clone();
         let known = match self.create.id().parse() {
             Ok(id) => remote.get_cluster(admitted_at_the_door(), id).await,
             Err(error) => return Err(Failure::usage(error)),
@@ -249,6 +251,7 @@ impl AddArgs {
         match known {
             Ok(known) => {
                 let region = context.hub.region.as_deref();
+                let (endpoint, authority) = own_of(reduced, Some(&known));
                 let Again { update, changed, kept } =
                     self.create.again(&known, region, endpoint, authority)?;
                 if changed.is_empty() {
@@ -258,6 +261,7 @@ impl AddArgs {
                 Ok(Registered { cluster: updated.value, registration: "updated", changed, kept })
             }
             Err(CallError::NotFound { .. }) => {
+                let (endpoint, authority) = own_of(reduced, None);
                 let (change, mut cluster) = self.create.clone().split(context, hub)?;
                 cluster.endpoint = cluster.endpoint.or(endpoint);
                 cluster.certificate_authority = cluster.certificate_authority.or(authority);
@@ -272,6 +276,25 @@ impl AddArgs {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Endpoint and CA of the API server itself, as a kubeconfig tells them. A way with a path leads to a proxy, which tells of neither, and
+/// is sent no token of people's: what is known of them stays.
+fn own_of(reduced: &Kubeconfig, known: Option<&Cluster>) -> (Option<String>, Option<String>) {
+    if reduced.server.path() == "/" {
+        let endpoint = reduced.server.as_str().trim_end_matches('/').to_owned();
+        return (Some(endpoint), reduced.certificate_authority.clone());
+    }
+    known.map_or((None, None), |known| (known.endpoint.clone(), known.certificate_authority.clone()))
+}
+
+/// What a cluster has not, that is reached through a proxy.
+fn without_endpoint(cluster: &Cluster, reduced: &Kubeconfig) -> String {
+    format!(
+        "`{}` has a path, so it is a proxy's URL: the hub watches the cluster by it, and registers no endpoint and no CA of it. Once you know \
+         how people reach the API server itself: `lanyard cluster update {} --endpoint https://HOST:PORT --certificate-authority FILE`",
+        reduced.server, cluster.id
+    )
 }
 
 /// One review as the API server will send it: of a token that is nobody's, so that the answer is a clean no.
@@ -326,5 +349,47 @@ async fn first_look(hub: &impl Spokes, cluster: &Cluster) -> Result<SpokeStatus,
             return Ok(status);
         }
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::kubeconfig::KubeCredential;
+
+    use super::*;
+
+    fn kubeconfig(server: &str) -> Kubeconfig {
+        Kubeconfig {
+            server: server.parse().unwrap(),
+            certificate_authority: Some("OF THE KUBECONFIG".to_owned()),
+            credential: KubeCredential::Token("token".into()),
+        }
+    }
+
+    fn cluster() -> Cluster {
+        serde_json::from_value(json!({
+            "uid": "00000000-0000-4000-8000-000000000001", "id": "dev", "name": "dev", "partition": "aws",
+            "account": "111122223333", "region": "us-east-1", "endpoint": "https://api.example", "certificate_authority": "ITS OWN",
+            "authentication_mode": "API", "authorizer_mode": "webhook-first", "trusted_accounts": [], "audiences": [],
+            "token_cache_seconds": 10, "created_by": "test", "tags": {}, "created_at": "2026-11-24T12:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn endpoint_and_ca_are_the_kubeconfigs_unless_it_leads_to_a_proxy() {
+        let pair = |endpoint: &str, authority: &str| (Some(endpoint.to_owned()), Some(authority.to_owned()));
+        for server in ["https://10.0.0.1:6443", "https://10.0.0.1:6443/"] {
+            for known in [None, Some(&cluster())] {
+                let own = own_of(&kubeconfig(server), known);
+                assert_eq!(own, pair("https://10.0.0.1:6443", "OF THE KUBECONFIG"), "{server}");
+            }
+        }
+        let proxied = kubeconfig("https://rancher.example/k8s/clusters/c-m-abc");
+        assert_eq!(own_of(&proxied, None), (None, None));
+        assert_eq!(own_of(&proxied, Some(&cluster())), pair("https://api.example", "ITS OWN"));
+        let told = without_endpoint(&cluster(), &proxied);
+        assert!(told.contains("`https://rancher.example/k8s/clusters/c-m-abc` has a path"), "{told}");
+        assert!(told.contains("`lanyard cluster update dev --endpoint"), "{told}");
     }
 }
