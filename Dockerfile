@@ -10,8 +10,9 @@ WORKDIR /src
 COPY . .
 # The profile of what is shipped: minutes more than --release, for a program that is smaller and quicker.
 RUN cargo build --profile dist --locked --package lanyard && install -D target/dist/lanyard /out/lanyard
-# What each process has of its own lies in a folder of its own, to be a volume: for the user below alone.
-RUN for part in hub authn mapping authz credentials gateway awsapi spoke; do install -d -m 0700 /out/parts/$part; done
+# What each process has of its own lies in a folder of its own, to be a volume: for the user below alone. `out` is the command line's, for
+# files that are carried elsewhere.
+RUN for part in hub authn mapping authz credentials gateway awsapi spoke out; do install -d -m 0700 /out/parts/$part; done
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -1,6 +1,9 @@
 """The suite of deploy/docker-compose.yml: it comes up by itself, lets somebody in, and gives no container more than it needs."""
 
+import io
 import json
+import re
+import tarfile
 import time
 
 import boto3
@@ -37,6 +40,25 @@ def assert_lets_in(world):
 
 def test_a_token_is_reviewed_through_it(world):
     assert_lets_in(world)
+
+
+def test_the_files_of_an_api_server_come_out_of_it_for_their_owner_alone(hub, world):
+    """By the commands of the file's first lines."""
+    cluster, _ = world
+    out = "/var/lib/lanyard/out"
+    assert f"--entrypoint tar cli -C {out} -cf - dev" in FILE.read_text()
+    words = ("--gateway", hub.ready["gateway"], "--path", "/etc/kubernetes/lanyard", "--out", f"{out}/{cluster.id}")
+    hub.compose("run", "--rm", "-T", "cli", "cluster", "webhook-config", cluster.id, *words)
+    archive = hub.compose("run", "--rm", "-T", "--entrypoint", "tar", "cli", "-C", out, "-cf", "-", cluster.id)
+    with tarfile.open(fileobj=io.BytesIO(archive.encode())) as files:
+        assert {file.mode for file in files if file.isfile()} == {0o600}
+        assert files.getmember(cluster.id).mode == 0o700
+        review, flags = (
+            files.extractfile(f"{cluster.id}/{name}").read().decode() for name in ("tokenreview.kubeconfig", "flags.txt")
+        )
+    hub.secrets.add("a webhook file's token", re.search(r"token: [\"']?([^\s\"']+)", review).group(1))
+    assert f"{hub.ready['gateway']}/clusters/{cluster.id}/tokenreview" in review
+    assert "=/etc/kubernetes/lanyard/tokenreview.kubeconfig\n" in flags
 
 
 def test_awss_own_clients_find_their_door(hub):
