@@ -184,8 +184,8 @@ pub struct AwsIdentity {
     pub access_key_id: AccessKeyId,
     /// A break-glass identity is a local principal of a kind reserved for it.
     pub kind: IdentityKind,
-    /// Ancestors of a local role session (`key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`, `role/<id>:<session>`): what a
-    /// block or a deletion reaches.
+    /// Ancestors of a local role session (`key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`; behind the role of a session
+    /// `certificate/:<name>`): what a block or a deletion reaches. See [`lanyard_iam::Ancestor::names`].
     pub ancestors: Vec<String>,
     /// The users and roles among the ancestors, as blocks name them; in no order.
     pub kin: Vec<Kin>,
@@ -335,7 +335,7 @@ pub struct Lineage {
     /// The key that signed the call; none where a certificate's did.
     pub access_key_id: Option<AccessKeyId>,
     /// The actor's own ancestors if it is a role session, the nearest first: `key/<id>`, `user/<id>`, `role/<id>`,
-    /// `role/<id>:<session>`; and the `certificate/<SHA-256>` that the actor, or whoever the session descends from, has shown.
+    /// behind the role of a session `certificate/:<name>`; and the `certificate/<SHA-256>` that the actor, or whoever the session descends from, has shown.
     pub ancestors: Vec<String>,
     /// Its transitive session tags.
     pub transitive_tags: BTreeMap<String, String>,

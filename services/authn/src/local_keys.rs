@@ -383,7 +383,7 @@ impl Holder {
 
     /// What it descends from, as blocks and proofs name it; the certificate that it has shown is of these.
     pub(crate) fn ancestors(&self) -> Vec<String> {
-        let of_session = self.session.iter().flat_map(|claims| ancestor_names(&claims.ancestors));
+        let of_session = self.session.iter().flat_map(|claims| Ancestor::names(&claims.ancestors));
         of_session.chain(self.certificate.map(certificate_name)).collect()
     }
 }
@@ -435,7 +435,7 @@ fn identity(
         tags: claims.tags.clone(),
         access_key_id,
         kind: IdentityKind::Ordinary,
-        ancestors: ancestor_names(&claims.ancestors),
+        ancestors: Ancestor::names(&claims.ancestors),
         kin,
         arn,
     }
@@ -449,9 +449,4 @@ fn certificate_name(sha256: CertificateSha256) -> String {
 /// The certificates among ancestors.
 pub(crate) fn certificates(ancestors: &[String]) -> impl Iterator<Item = CertificateSha256> {
     ancestors.iter().filter_map(|name| name.strip_prefix("certificate/")?.parse().ok())
-}
-
-/// `key/<id>`, `user/<id>`, `role/<id>:<session>`, …: what blocks and proofs name.
-fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
-    ancestors.iter().map(Ancestor::to_string).collect()
 }

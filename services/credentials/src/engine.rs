@@ -495,9 +495,7 @@ fn ancestors(
     });
     // A session's key too, though it has no record: a block may name it.
     ancestors.extend(by.access_key_id.clone().map(Ancestor::AccessKey));
-    for text in &by.ancestors {
-        ancestors.push(Ancestor::parse(text).ok_or(Fault::Internal)?);
-    }
+    ancestors.extend(Ancestor::parse_names(&by.ancestors).ok_or(Fault::Internal)?);
     Ok(ancestors)
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Knock<'a> {
     pub(crate) session_name: Option<&'a str>,
     /// Not known of an ARN that nobody proved.
     pub(crate) access_key_id: Option<&'a AccessKeyId>,
-    /// `key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`, `role/<id>:<session>`.
+    /// `key/<id>`, `certificate/<SHA-256>`, `user/<id>`, `role/<id>`, and behind a session's role `certificate/:<name>`.
     pub(crate) ancestors: &'a [String],
     /// The users and roles among these.
     pub(crate) kin: &'a [Kin],

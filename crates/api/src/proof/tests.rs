@@ -139,7 +139,8 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
     let far_role = format!("arn:aws:iam::{FAR}:role/between");
     let near_user = "arn:aws:iam::111122223333:user/team/ana";
     let ancestors = [
-        "role/AROABETWEEN:ci-17",
+        "role/AROABETWEEN",
+        "certificate/:ci-17",
         "key/LSIA1111111111111111",
         "user/AIDAANA",
         &format!("key/{KEY}"),

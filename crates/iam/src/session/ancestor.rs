@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::wire;
 use crate::arn::is_session_name;
 use crate::id::{AccessKeyId, AccountId, PrincipalId};
 
@@ -22,8 +23,8 @@ pub enum Ancestor {
     /// A role, by unique id.
     #[serde(rename = "r")]
     Role(PrincipalId),
-    /// The session of a role that made the next one: a block may name it, and it is there while its role is. A token has it as two
-    /// (`wire`).
+    /// The session of a role that made the next one: a block may name it, and it is there while its role is. A token has it as two,
+    /// and so have names that services tell each other ([`Self::names`]).
     #[serde(skip)]
     RoleSession {
         /// The role, by unique id.
@@ -76,6 +77,23 @@ pub enum Ancestor {
 }
 
 impl Ancestor {
+    /// What stands before the name of a session that is written in a certificate's place: no certificate begins with it.
+    pub const SESSION: char = ':';
+
+    /// The names of what a session descends from, as services tell them to each other: for a session of a role `role/<id>`, and then
+    /// `certificate/:<name>`. The version before reads and hands on these two, as it does in a token.
+    #[must_use]
+    pub fn names(ancestors: &[Self]) -> Vec<String> {
+        wire::written(ancestors.to_vec()).iter().map(Self::to_string).collect()
+    }
+
+    /// Reads [`Self::names`]. None where one of them is no name.
+    #[must_use]
+    pub fn parse_names(names: &[String]) -> Option<Vec<Self>> {
+        let ancestors: Option<Vec<Self>> = names.iter().map(|name| Self::parse(name)).collect();
+        ancestors.map(wire::read)
+    }
+
     /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `role/<id>:<session>`, `association/<id>/<revision>`,
     /// `cluster/<uid>`, `certificate/<SHA-256>`, `account/<number>/<nanoseconds>`, and `provider/<account>/<id> <issuer> <subject>`.
     /// None for anything else.
@@ -129,7 +147,7 @@ impl Ancestor {
     }
 }
 
-/// As identities, blocks and proofs name it.
+/// As people read it; in a row that services tell each other a role's session has two names ([`Ancestor::names`]).
 impl fmt::Display for Ancestor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,6 +175,28 @@ pub(super) fn is_short(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Services of both versions are about while a hub is brought to the next.
+    #[test]
+    fn a_service_of_the_version_before_reads_each_name_and_takes_the_role_for_one() {
+        let role = || PrincipalId::parse("AROAX").unwrap();
+        let session = || Ancestor::RoleSession { role: role(), name: "ci-17".to_owned() };
+        let shown = || Ancestor::Certificate("0aff".to_owned());
+        let names = Ancestor::names(&[session(), Ancestor::Role(role()), shown()]);
+        assert_eq!(names, ["role/AROAX", "certificate/:ci-17", "role/AROAX", "certificate/0aff"]);
+        assert_eq!(Ancestor::parse_names(&names), Some(vec![session(), Ancestor::Role(role()), shown()]));
+        let each: Vec<Ancestor> = names.iter().map(|name| Ancestor::parse(name).unwrap()).collect();
+        let handed_on = [
+            Ancestor::Role(role()),
+            Ancestor::Certificate(":ci-17".to_owned()),
+            Ancestor::Role(role()),
+            shown(),
+        ];
+        assert_eq!(each, handed_on);
+        let as_one = ["role/AROAX:ci-17".to_owned()];
+        assert_eq!(Ancestor::parse_names(&as_one), Some(vec![session()]));
+        assert_eq!(Ancestor::parse_names(&["role/AROAX".to_owned(), "nobody/x".to_owned()]), None);
+    }
 
     #[test]
     fn ancestors_read_back_what_identities_write() {

@@ -297,6 +297,9 @@ fn a_version_that_knows_no_session_among_ancestors_takes_the_role_and_hands_the_
     assert_eq!(decode(&written), [session_of("AROAX", "ci-17"), shown()]);
     // It reads these three, and seals them anew.
     assert_eq!(encode(vec![role(), name(), shown()]), written);
+    // Told of the two as one name, it has taken them for an id.
+    let taken = Ancestor::Role(PrincipalId::parse("AROAX:ci-17").unwrap());
+    assert_eq!(decode(&encode(vec![taken, shown()])), [session_of("AROAX", "ci-17"), shown()]);
     // What it made itself names no session, and a name without its role is none.
     for ancestors in [vec![role(), shown()], vec![name()], vec![shown(), name(), role()]] {
         assert_eq!(decode(&encode(ancestors.clone())), ancestors);

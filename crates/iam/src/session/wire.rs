@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::ancestor::Ancestor;
 use super::claims::SessionClaims;
 use super::err::SessionError;
-use crate::arn::PrincipalArn;
+use crate::arn::{PrincipalArn, is_session_name};
 use crate::id::{AccessKeyId, PrincipalId};
 use crate::policy::PolicyDocument;
 
@@ -46,18 +46,19 @@ pub(super) struct Wire {
     ancestors: Vec<Ancestor>,
 }
 
-/// What stands before the name of a session that is written in a certificate's place: no certificate begins with it.
-const SESSION: char = ':';
-
-/// The ancestors as a token has them: for a session of a role the role, and then the session's name in the place of a certificate.
+/// The ancestors as a token has them, and names between services: for a session of a role the role, and then the session's name in the
+/// place of a certificate.
 /// Versions that know no session among ancestors pass over a certificate that no block names, and hand it on in its place; so they take
 /// these tokens as they took those of their own.
-fn written(ancestors: Vec<Ancestor>) -> Vec<Ancestor> {
+pub(super) fn written(ancestors: Vec<Ancestor>) -> Vec<Ancestor> {
     let mut written = Vec::with_capacity(ancestors.len());
     for ancestor in ancestors {
         match ancestor {
             Ancestor::RoleSession { role, name } => {
-                written.extend([Ancestor::Role(role), Ancestor::Certificate(format!("{SESSION}{name}"))]);
+                written.extend([
+                    Ancestor::Role(role),
+                    Ancestor::Certificate(format!("{}{name}", Ancestor::SESSION)),
+                ]);
             }
             other => written.push(other),
         }
@@ -65,8 +66,9 @@ fn written(ancestors: Vec<Ancestor>) -> Vec<Ancestor> {
     written
 }
 
-/// The ancestors that a token has [`written`].
-fn read(written: Vec<Ancestor>) -> Vec<Ancestor> {
+/// The ancestors that were [`written`]. A role whose id holds a session's name too is that session: a version that knows none among
+/// ancestors has read the two as an id.
+pub(super) fn read(written: Vec<Ancestor>) -> Vec<Ancestor> {
     let mut read: Vec<Ancestor> = Vec::with_capacity(written.len());
     for ancestor in written {
         match session_of(read.last(), &ancestor) {
@@ -74,7 +76,7 @@ fn read(written: Vec<Ancestor>) -> Vec<Ancestor> {
                 read.pop();
                 read.push(session);
             }
-            None => read.push(ancestor),
+            None => read.push(as_one(ancestor)),
         }
     }
     read
@@ -82,7 +84,16 @@ fn read(written: Vec<Ancestor>) -> Vec<Ancestor> {
 
 fn session_of(before: Option<&Ancestor>, ancestor: &Ancestor) -> Option<Ancestor> {
     let (Some(Ancestor::Role(role)), Ancestor::Certificate(text)) = (before, ancestor) else { return None };
-    Some(Ancestor::RoleSession { role: role.clone(), name: text.strip_prefix(SESSION)?.to_owned() })
+    Some(Ancestor::RoleSession { role: role.clone(), name: text.strip_prefix(Ancestor::SESSION)?.to_owned() })
+}
+
+fn as_one(ancestor: Ancestor) -> Ancestor {
+    let Ancestor::Role(id) = &ancestor else { return ancestor };
+    let Some((role, name)) = id.as_str().split_once(Ancestor::SESSION) else { return ancestor };
+    match PrincipalId::parse(role) {
+        Ok(role) if is_session_name(name) => Ancestor::RoleSession { role, name: name.to_owned() },
+        _ => ancestor,
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

@@ -211,7 +211,8 @@ async fn immunity_20_a_session_that_a_blocked_one_has_made_admits_nothing(start:
     let (session, _) = world.session_of(&deployer, vec![between], 1).await;
     let ask = async || world.call(&session.credentials, DESCRIBE, &describe("dev")).await;
     let ActorKind::Principal { lineage, .. } = admitted(ask().await).kind else { panic!() };
-    assert_eq!(lineage.ancestors, [format!("role/{}:run-17", ci.principal_id)]);
+    let named = [format!("role/{}", ci.principal_id), "certificate/:run-17".to_owned()];
+    assert_eq!(lineage.ancestors, named);
     for (name, stops) in [("run-17", true), ("run-18", false)] {
         for scope in [Scope::Hub, Scope::Account(home)] {
             let target = BlockTarget::Session {

@@ -217,8 +217,9 @@ async fn immunity_20_a_chained_session_names_every_session_before<S: Sessions>(h
     if let ActorKind::Principal { arn, principal_id, lineage, .. } = &mut by.value.kind {
         *arn = PrincipalArn::parse("arn:aws:sts::111122223333:assumed-role/ci/run-17").unwrap();
         *principal_id = "AROACICICICICICICICIC".to_owned();
-        lineage.ancestors =
-            ["role/AROASTARTSTARTSTARTS:start", "key/LSIAAAAAAAAAAAAAAAAB"].map(str::to_owned).into();
+        lineage.ancestors = ["role/AROASTARTSTARTSTARTS", "certificate/:start", "key/LSIAAAAAAAAAAAAAAAAB"]
+            .map(str::to_owned)
+            .into();
     }
     let made = hub.sessions.assume_role(by, query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring());

@@ -73,7 +73,7 @@ pub(super) fn identity() -> Identity {
         tags: tags(&["team", "cost"]),
         access_key_id: KEY.parse().unwrap(),
         kind: IdentityKind::BreakGlass,
-        ancestors: vec!["role/AROAX:ana".to_owned()],
+        ancestors: vec!["role/AROAX".to_owned(), "certificate/:ana".to_owned()],
         kin: vec![Kin {
             account: ACCOUNT.parse().unwrap(),
             canonical_arn: ROLE.parse().unwrap(),
