@@ -25,6 +25,10 @@ use crate::{
     rules::{issuers::Issuers, sure},
 };
 
+/// By which rules the rows are made. Counted up where other principals are administrators than before, so that the rows of before are
+/// made anew at the next start (`engine::recount`).
+pub(crate) const RULES: u32 = 1;
+
 /// Whether an association makes administrators.
 pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
     association.scope == AccessScope::Cluster
@@ -92,7 +96,8 @@ pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Res
     }
 }
 
-/// Makes all rows of a cluster anew. An issuer came or went, and with it the usernames by which nobody else gets in.
+/// Makes all rows of a cluster anew. An issuer came or went, and with it the usernames by which nobody else gets in; or the rules are
+/// others than those that the rows were made by.
 pub(crate) async fn sync_cluster(tx: &mut Transaction, cluster: &Cluster) -> Result<(), StoreError> {
     let scope = Scope::Cluster(cluster.uid);
     let associations: Vec<PolicyAssociation> = tx.list(scope).await?;

@@ -71,6 +71,7 @@ impl Service for MappingService {
         } else {
             Mapping::open(store, mapping).await?
         };
+        tokio::spawn(engine.clone().recount_administrators());
         let served = Served::new(Arc::new(engine), opened.door(Audience::Mapping, Purpose::VouchMapping)?);
         let routes = Routes::new(server::resolve(served.clone()))
             .add_service(server::preview(served.clone()))

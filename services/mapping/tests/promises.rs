@@ -185,6 +185,7 @@ suite! {
         immunity_56_no_issuer_takes_the_usernames_of_those_who_are_there,
         immunity_56_a_username_that_is_an_issuers_makes_no_administrator,
         immunity_56_whom_an_issuer_kept_out_counts_again_once_it_is_gone,
+        immunity_56_administrators_of_before_the_rules_are_counted_anew_once,
         immunity_56_no_block_stops_everybody_who_may_lift_it,
         a_lockout_is_allowed_by_name_or_by_tag;
     tags:

@@ -30,6 +30,9 @@ impl Setting {
     /// Name of the number of the embedded account.
     pub const EMBEDDED_ACCOUNT: &'static str = "embedded_account";
 
+    /// Name of the rules by which mapping has made the rows of administrators, a number that counts up.
+    pub const ADMINISTRATOR_RULES: &'static str = "administrator_rules";
+
     /// A setting.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into() }

@@ -81,6 +81,7 @@ impl Suite {
             }
             None => Mapping::open(store, config.mapping.clone()).await?,
         };
+        tokio::spawn(mapping.clone().recount_administrators());
         let revisions = Revisions::of_own_store();
         store.follow(Arc::new(Moves(revisions.clone())));
         let mut credentials = config.credentials.clone();

@@ -10,7 +10,8 @@ use lanyard_api::{
     methods::MANAGED,
 };
 
-use lanyard_store::Setting;
+use lanyard_mapping::{Mapping, MappingConfig};
+use lanyard_store::{Administrator, AdministratorSource, Setting};
 
 use crate::{
     aws_auth::map,
@@ -373,6 +374,68 @@ pub(crate) async fn immunity_56_whom_an_issuer_kept_out_counts_again_once_it_is_
     assert_eq!(code_of(bench.calls.delete_entry(by(admin()), of_zoe()).await), "lockout");
     let without = bench.calls.push_aws_auth(by(admin()), mapped.id.clone(), String::from("data: {}")).await;
     assert_eq!(without.unwrap().value.status, AwsAuthStatus::Rejected);
+}
+
+pub(crate) async fn immunity_56_administrators_of_before_the_rules_are_counted_anew_once<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    const USERNAME: &str = "{{SessionName}}";
+    let (creator, outside) = (of(OWN, "user/admin"), of(AWS, "role/admin"));
+    let content = format!(
+        "mapRoles: |\n  - rolearn: {outside}\n    username: '{USERNAME}'\n    groups: [system:masters]\n"
+    );
+    let push = async |cluster: &Cluster| {
+        bench
+            .calls
+            .push_aws_auth(by(admin()), cluster.id.clone(), content.clone())
+            .await
+            .unwrap()
+            .value
+            .status
+    };
+    let row = |cluster: &Cluster| Administrator {
+        cluster: cluster.uid,
+        source: AdministratorSource::AwsAuth(String::from("mapRoles[0]")),
+        authority: Authority::Aws,
+        account: account(AWS),
+        canonical_arn: arn(&outside).canonical(),
+        principal_id: None,
+        ends_at: None,
+    };
+    let kept = by_entry(&bench, "kept").await;
+    let asked = CreateCluster { bootstrap_creator_admin: false, ..cluster_named("bare") };
+    let bare = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    for (cluster, name) in [(&kept, "corp"), (&bare, "acme")] {
+        let mut asked = issuer(cluster, name);
+        asked.settings.username_prefix = Some(String::from("-"));
+        bench.calls.associate_identity_provider(by(admin()), asked).await.unwrap();
+        assert_eq!(push(cluster).await, AwsAuthStatus::Accepted, "{name}");
+        // Beside an issuer without a prefix nobody gets in by it; an older version counted them.
+        bench.write(&row(cluster)).await;
+    }
+    let create = async || bench.calls.create_entry(by(admin()), entry(&bare, &outside)).await;
+    assert_eq!(code_of(create().await), "lockout", "it goes by the row");
+    assert_eq!(push(&bare).await, AwsAuthStatus::Rejected, "it goes by the row");
+
+    let start = async || Mapping::open(&bench.store, MappingConfig::default()).await.unwrap();
+    let (one, other) = (start().await, start().await);
+    tokio::join!(one.recount_administrators(), other.recount_administrators());
+    let last = entry_ref(&kept, &creator);
+    let taken = bench.calls.disassociate_policy(by(admin()), last, CLUSTER_ADMIN.to_owned()).await;
+    assert_eq!(code_of(taken), "lockout", "nobody else gets in");
+    assert_eq!(push(&bare).await, AwsAuthStatus::Accepted, "it takes nobody's place");
+    create().await.unwrap();
+
+    // It is done, and costs later starts nothing.
+    let late = row(&kept);
+    bench.write(&late).await;
+    start().await.recount_administrators().await;
+    let scope = Scope::Cluster(kept.uid);
+    let stays = bench.store.get::<Administrator>(scope, &late.source.to_string()).await.unwrap();
+    assert_eq!(stays, Some(late));
 }
 
 pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(
