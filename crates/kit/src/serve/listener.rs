@@ -143,7 +143,6 @@ impl Server {
     }
 }
 
-/// Bounds how far answers go; the connections that are accepted have it from the listener.
 fn reached_at(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -153,6 +152,7 @@ fn reached_at(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Bounds how far answers go; the connections that are accepted have it from the listener.
 fn bound_hops(listener: &TcpListener, address: SocketAddr, hops_max: u32) -> std::io::Result<()> {
     // Of an address of IPv6 too: `::` is asked by IPv4 as well, whose packets have a bound of their own.
     listener.set_ttl(hops_max)?;
