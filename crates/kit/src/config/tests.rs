@@ -331,12 +331,12 @@ fn a_password_in_a_url_reaches_neither_an_error_nor_what_is_printed() {
     struct Hut {
         collector: Option<url::Url>,
     }
-    let environment = variables(&[("LANYARD_COLLECTOR", "https://u:correct-horse@h:99999")]);
-    let refused = load::<Hut>(&Sources::none().environment(environment)).unwrap_err().to_string();
-    assert!(
-        !refused.contains("correct-horse") && refused.contains("https://u:[redacted]@h:99999"),
-        "{refused}"
-    );
+    for password in ["correct-horse", "correct/horse", "correct#horse", "correct?horse", "correct horse"] {
+        let url = format!("https://u:{password}@h:99999");
+        let environment = variables(&[("LANYARD_COLLECTOR", url.as_str())]);
+        let refused = load::<Hut>(&Sources::none().environment(environment)).unwrap_err().to_string();
+        assert!(!refused.contains("horse") && refused.contains("https://u:[redacted]@h:99999"), "{refused}");
+    }
 }
 
 #[test]
