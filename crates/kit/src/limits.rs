@@ -24,10 +24,18 @@ pub struct Quota {
 /// As good as never, and within what clocks can say, however many calls have to wait for it.
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
+/// What is told to wait where it is as good as never: whoever waits so long asks again, and finds what a restart has set right.
+const NEVER_TOLD: Duration = Duration::from_mins(1);
+
 impl Quota {
     /// The time that one call uses up.
     fn interval(self) -> Duration {
         Duration::from_secs(1).checked_div(self.per_second).unwrap_or(NEVER)
+    }
+
+    /// What is told of a time that a call has to wait.
+    fn told(self, wait: Duration) -> Duration {
+        if self.per_second == 0 { wait.min(NEVER_TOLD) } else { wait }
     }
 
     /// Whether nothing at all gets through.
@@ -100,7 +108,7 @@ impl<K: Hash + Eq> Buckets<K> {
         if !table.contains_key(key) && table.len() >= self.keys_max {
             table.retain(|_, until| *until > now);
             if table.len() >= self.keys_max {
-                return Err(self.quota.interval());
+                return Err(self.quota.told(self.quota.interval()));
             }
         }
         Ok(())
@@ -109,13 +117,13 @@ impl<K: Hash + Eq> Buckets<K> {
     /// From when one call more counts, of a key that has used up its calls until then.
     fn has_call(&self, until: Instant, now: Instant) -> Result<Instant, Duration> {
         if self.quota.is_none() {
-            return Err(NEVER);
+            return Err(self.quota.told(NEVER));
         }
         let from = until.max(now);
         let room = self.quota.interval() * self.quota.burst.saturating_sub(1);
         match (from - now).checked_sub(room) {
             None | Some(Duration::ZERO) => Ok(from),
-            Some(wait) => Err(wait),
+            Some(wait) => Err(self.quota.told(wait)),
         }
     }
 
@@ -163,6 +171,27 @@ mod tests {
         let most = Buckets::new(Quota { per_second: 0, burst: u32::MAX }, 8);
         most.charge("a", u64::MAX, Instant::now());
         assert!(most.take("a", Instant::now()).is_err() && most.take("b", Instant::now()).is_ok());
+    }
+
+    #[test]
+    fn who_meets_a_rate_of_nothing_is_told_to_come_again_in_a_minute() {
+        let minute = Duration::from_mins(1);
+        for burst in [0, 1, 5] {
+            let (buckets, start) = (Buckets::new(Quota { per_second: 0, burst }, 1), Instant::now());
+            buckets.charge("a", 65_536, start);
+            assert_eq!(buckets.has_room(&"a", start), Err(minute), "{burst}");
+            assert_eq!(buckets.take("a", start), Err(minute), "{burst}");
+            assert_eq!(buckets.take("b", start), Err(minute), "{burst}: there is no place");
+            assert_eq!(
+                buckets.take("a", start + minute),
+                Err(minute),
+                "{burst}: it comes to no more for that"
+            );
+        }
+        let slow = Buckets::new(Quota { per_second: 1, burst: 1 }, 1);
+        let start = Instant::now();
+        slow.charge("a", 3_600, start);
+        assert_eq!(slow.take("a", start), Err(Duration::from_hours(1)), "what ends is told as it is");
     }
 
     #[test]

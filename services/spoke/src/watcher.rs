@@ -30,6 +30,9 @@ use crate::{
 /// The first pause before something is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// The longest that a part waits because the hub says so: what the hub goes by may have been changed since.
+const WAIT_MAX: Duration = Duration::from_mins(5);
+
 /// A watch that is over sooner than this was of little use: whoever ends or breaks one after the other, or answers to each that its
 /// beginning is too long ago, is asked less and less often.
 const SHORT: Duration = Duration::from_secs(5);
@@ -422,9 +425,9 @@ impl Turn {
         self.pause.reset();
     }
 
-    /// Not before the hub has said to come again.
+    /// Not before the hub has said to come again, within reason.
     fn failed(&mut self, wait: Duration) {
-        self.again_at = Some(Instant::now() + self.pause.next().max(wait));
+        self.again_at = Some(Instant::now() + self.pause.next().max(wait.min(WAIT_MAX)));
     }
 }
 
@@ -770,6 +773,8 @@ mod tests {
         let five = Duration::from_secs(5);
         let cases = [
             (throttled(Some(five)), five),
+            (throttled(Some(Duration::from_hours(24 * 365))), WAIT_MAX),
+            (throttled(Some(Duration::MAX)), WAIT_MAX),
             (throttled(Some(Duration::from_millis(1))), PAUSE),
             (throttled(None), PAUSE),
             (CallError::Fault(Fault::Internal), PAUSE),
