@@ -1,11 +1,15 @@
 //! What calls to AWS come to, for metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lanyard_iam::Partition;
 use lanyard_kit::telemetry::{
     Counters, Histograms, Label, LabelSet, Place, SetCounters, SetGauges, SetHistograms, names,
 };
+
+use crate::limits::locked;
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +104,8 @@ pub(crate) struct Regions {
     outcomes: SetCounters<Outcome>,
     seconds: SetHistograms,
     open: SetGauges,
+    /// The host that was asked last at each place, by the place's name: some have several.
+    asked: Mutex<HashMap<&'static str, String>>,
 }
 
 impl Default for Regions {
@@ -111,6 +117,7 @@ impl Default for Regions {
             outcomes: SetCounters::new(names::AWS_STS_CALLS_TOTAL, &regions),
             seconds: SetHistograms::new(names::AWS_STS_SECONDS, &regions),
             open: SetGauges::new(names::AWS_STS_BREAKER_OPEN, &regions),
+            asked: Mutex::default(),
             regions,
         }
     }
@@ -127,15 +134,31 @@ impl Regions {
         self.regions.value(place)
     }
 
-    pub(crate) fn record(&self, place: Place, outcome: Outcome, took: Duration, breaker_open: bool) {
+    /// A question to a host there has come to this.
+    pub(crate) fn record(
+        &self,
+        place: Place,
+        host: &str,
+        outcome: Outcome,
+        took: Duration,
+        breaker_open: bool,
+    ) {
         self.outcomes.increment(place, outcome);
         self.seconds.record(place, took);
+        let mut asked = locked(&self.asked);
+        let last = asked.entry(self.name(place)).or_default();
+        if *last != *host {
+            host.clone_into(last);
+        }
         self.open.set(place, if breaker_open { 1.0 } else { 0.0 });
     }
 
-    /// The breaker of the STS that was asked there lets calls through again.
-    pub(crate) fn closed(&self, place: Place) {
-        self.open.set(place, 0.0);
+    /// The breaker of a host there lets calls through again. Where another was asked since, it is that one's breaker that is shown.
+    pub(crate) fn closed(&self, place: Place, host: &str) {
+        let asked = locked(&self.asked);
+        if asked.get(self.name(place)).is_some_and(|last| last == host) {
+            self.open.set(place, 0.0);
+        }
     }
 }
 
@@ -151,5 +174,33 @@ mod tests {
         assert_eq!(name("cn-north-1", false), "cn-north-1");
         assert_eq!(name("eu-west-99", false), "other");
         assert_eq!(name("eu-west-1", true), "self_hosted");
+    }
+
+    #[test]
+    fn of_hosts_that_share_a_place_the_breaker_of_the_one_that_was_asked_last_is_shown() {
+        const A: &str = "sts-a.example.com";
+        const B: &str = "sts-b.example.com";
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let _local = metrics::set_default_local_recorder(&recorder);
+        let regions = Regions::default();
+        let place = regions.place("eu-west-1", true);
+        let fault = |host| regions.record(place, host, Outcome::Fault, Duration::ZERO, true);
+        let shows = |open: u8| {
+            let line = format!("lanyard_aws_sts_breaker_open{{region=\"self_hosted\"}} {open}\n");
+            recorder.handle().render().contains(&line)
+        };
+        fault(A);
+        fault(B);
+        regions.closed(place, A);
+        assert!(shows(1), "the one that was asked last is open");
+        regions.closed(place, B);
+        assert!(shows(0));
+        fault(A);
+        regions.record(place, B, Outcome::Answered, Duration::ZERO, false);
+        assert!(shows(0));
+        fault(A);
+        assert!(shows(1));
+        regions.closed(place, A);
+        assert!(shows(0));
     }
 }

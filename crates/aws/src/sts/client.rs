@@ -113,7 +113,7 @@ impl StsClient {
         let took = started.elapsed();
         self.meter.record(Service::Sts, outcome, took);
         let is_open = self.breaker.is_open(call.host, started + took);
-        self.by_region.record(place, outcome, took, is_open);
+        self.by_region.record(place, call.host, outcome, took, is_open);
         span::ended(&span, outcome.value(), matches!(outcome, Outcome::Throttled | Outcome::Fault));
         result
     }
@@ -205,8 +205,8 @@ impl StsClient {
             Err(fault) => {
                 tracing::warn!(host = call.host, %fault, "STS has not answered");
                 if let (true, Some(principal)) = (is_known(call), principal) {
-                    let by_region = Arc::clone(&self.by_region);
-                    self.breaker.faulted(call.host, principal, now, move || by_region.closed(place));
+                    let (by_region, host) = (Arc::clone(&self.by_region), call.host.to_owned());
+                    self.breaker.faulted(call.host, principal, now, move || by_region.closed(place, &host));
                 }
             }
         }
