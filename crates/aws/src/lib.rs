@@ -5,7 +5,8 @@
 //! is an [`StsFault`] and never to be read as a refusal. Around each call stand, in this order:
 //!
 //! 1. **limits** for each spoke, each access key at a spoke, and each region (regions that AWS does not have share a small
-//!    one); keys that STS has verified lately have a share of their own, so that made-up keys starve nobody;
+//!    one); tokens and sessions that STS has verified lately have a share of their own, and so has whatever else names a
+//!    verified key, so that made-up keys starve nobody, and who knows the ids of keys starves no token that was verified;
 //! 2. a **breaker** for each endpoint, which opens on faults that several verified principals met while nobody got an
 //!    answer, for a fixed time: no single caller can open it or hold it open;
 //! 3. **retries** with jitter where STS throttles, within one deadline;

@@ -212,7 +212,8 @@ pub enum StsFault {
 }
 
 /// Limits, times and the breaker of the client. Rates are AWS's published ones for STS (600 calls a second for each
-/// region and account) divided by what one hub may reasonably use.
+/// region and account) divided by what one hub may reasonably use. Each rate is there three times: for tokens and sessions
+/// that STS has verified lately, for whatever else names a key that it has verified, and for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StsOptions {

@@ -13,7 +13,7 @@ use lanyard_kit::telemetry::{Label as _, Place, trace::span};
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
 use crate::breaker::Breaker;
-use crate::limits::Proven;
+use crate::limits::{Holder, Proven};
 use crate::metered::{Meter, Outcome, Regions, Service};
 use crate::patience::{GaveUp, Patience, Tried};
 
@@ -21,7 +21,7 @@ use crate::patience::{GaveUp, Patience, Tried};
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The parameter of a presigned URL that bears a session token.
 const SECURITY_TOKEN_PARAMETER: &str = "X-Amz-Security-Token=";
-/// Access keys at spokes that are remembered, each in about 150 bytes.
+/// Access keys at spokes that are remembered, each in about 200 bytes, and half a KiB more where it shows many tokens.
 const KEYS_MAX: usize = 65_536;
 /// Spokes and regions that are remembered.
 const PLACES_MAX: usize = 8_192;
@@ -31,7 +31,7 @@ pub struct StsClient {
     http: HttpClient,
     options: StsOptions,
     spokes: Buckets<(String, Standing)>,
-    keys: Buckets<KeyAtSpoke>,
+    keys: Buckets<(KeyAtSpoke, Standing)>,
     regions: Buckets<(String, Standing)>,
     unknown_regions: Buckets<Standing>,
     proven: Proven<KeyAtSpoke>,
@@ -41,12 +41,33 @@ pub struct StsClient {
     by_region: Arc<Regions>,
 }
 
-/// Whether STS has verified the key lately. The two share no bucket: who makes up keys uses up the share of unproven
-/// ones alone.
+/// What a call shows before STS is asked. No two share a bucket, be it of a key, a spoke or a region: who makes up keys uses up the share
+/// of unproven ones alone, and who knows the id of a verified person's key, which is no secret, takes nothing from tokens that STS has
+/// verified before, nor from any of the same session.
+///
+/// What remains possible: a long-term key has no session, and nobody but STS can tell its new tokens from forged ones. Who names its
+/// id more often than [`StsOptions::access_key`] lets through holds new tokens of that key back at that spoke, and who knows enough ids
+/// to use up [`StsOptions::spoke`] those of all such keys there; each token that got through once is good until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Standing {
+    /// It bears evidence by which STS has verified the key lately.
     Proven,
+    /// It names a key that STS has verified lately, by other evidence.
+    Named,
+    /// It names any other key.
     Unproven,
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Proven, Self::Named, Self::Unproven];
+
+    fn of(holder: Option<&Holder>) -> Self {
+        match holder {
+            Some(Holder { has_shown: true, .. }) => Self::Proven,
+            Some(_) => Self::Named,
+            None => Self::Unproven,
+        }
+    }
 }
 
 /// A key counts at one spoke at a time: what another cluster's callers do with its id is not held against it here.
@@ -74,7 +95,7 @@ impl StsClient {
             spokes: Buckets::new(options.spoke, PLACES_MAX),
             keys: Buckets::new(options.access_key, KEYS_MAX),
             regions: Buckets::new(options.region, PLACES_MAX),
-            unknown_regions: Buckets::new(options.unknown_regions, 2),
+            unknown_regions: Buckets::new(options.unknown_regions, Standing::ALL.len()),
             proven: Proven::new(Duration::from_secs(options.proven_seconds), KEYS_MAX),
             breaker: Breaker::new(Service::Sts, options.breaker),
             patience: Patience {
@@ -97,13 +118,13 @@ impl StsClient {
         let span = span::aws(Service::Sts.value(), "GetCallerIdentity", self.by_region.name(place));
         let key = KeyAtSpoke { spoke: call.spoke.to_owned(), key: call.access_key_id.clone() };
         let started = Instant::now();
-        let principal = self.proven.principal(&key, started);
-        let standing = if principal.is_some() { Standing::Proven } else { Standing::Unproven };
-        let result = match self.hold_back(&call, &key, standing, started) {
+        let holder = self.proven.holder(&key, evidence(&call), started);
+        let result = match self.hold_back(&call, &key, Standing::of(holder.as_ref()), started) {
             Some(fault) => Err(fault),
             None => self.ask_in_time(&call).await,
         };
-        self.learn(&call, (key, place), principal.as_deref(), &result);
+        let principal = holder.as_ref().map(|holder| holder.principal.as_str());
+        self.learn(&call, (key, place), principal, &result);
         let outcome = match &result {
             Ok(StsAnswer::Verified(_)) => Outcome::Answered,
             Ok(StsAnswer::Refused(_)) => Outcome::Refused,
@@ -137,7 +158,7 @@ impl StsClient {
         };
         let admitted = breaker
             .map_err(open)
-            .and_then(|()| self.keys.take(key.clone(), now).map_err(limited(Limited::AccessKey)))
+            .and_then(|()| self.keys.take((key.clone(), standing), now).map_err(limited(Limited::AccessKey)))
             .and_then(|()| {
                 let spoke = (call.spoke.to_owned(), standing);
                 self.spokes.take(spoke, now).map_err(limited(Limited::Spoke))
@@ -189,7 +210,7 @@ impl StsClient {
                 match answer {
                     StsAnswer::Verified(identity) => {
                         let principal = format!("{}/{}", identity.account, identity.principal_id);
-                        self.proven.insert(key, principal, now);
+                        self.proven.insert(key, principal, evidence(call), now);
                     }
                     StsAnswer::Refused(StsRefusal { reason: StsRefusalReason::InvalidKey, .. })
                         if is_about_the_key(call) =>
@@ -216,6 +237,14 @@ impl StsClient {
 /// Whether the endpoint is one that exists by configuration or by AWS's own list, rather than by a caller's word.
 fn is_known(call: &GetCallerIdentity<'_>) -> bool {
     call.self_hosted || call.partition.has_known_region(call.region)
+}
+
+/// What a call bears that nobody has who knows no more than the key's id: the session's token or, without a session, all of the URL
+/// with its signature. It says who asks only once STS has verified it.
+fn evidence<'a>(call: &GetCallerIdentity<'a>) -> &'a str {
+    let url = call.url.expose_secret();
+    let session = url.split_once(SECURITY_TOKEN_PARAMETER).and_then(|(_, rest)| rest.split('&').next());
+    session.unwrap_or(url)
 }
 
 /// Whether the answer that a key does not exist is about the key. STS says the same where a session token is not the key's own, or is
