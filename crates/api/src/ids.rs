@@ -21,7 +21,8 @@ pub struct InvalidName {
     pub rule: &'static str,
 }
 
-/// What people, flags, URLs and tokens call a cluster: unique on the hub, by default its name.
+/// What people, flags, URLs and tokens call a cluster: unique on the hub, by default its name. Unlike that it may hold dots, for people
+/// of aws-iam-authenticator and kops sign domain names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterId(String);
@@ -31,22 +32,36 @@ impl ClusterId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id that a cluster of this name has where none is asked for: a name is an id without dots.
+    ///
+    /// # Errors
+    /// Where it is no name (EKS `CreateCluster`).
+    pub fn of_name(name: &str) -> Result<Self, InvalidName> {
+        let id = name.parse::<Self>().ok().filter(|id| !id.0.contains('.'));
+        id.ok_or_else(|| InvalidName {
+            what: "cluster name",
+            input: name.chars().take(CLUSTER_NAME_CHARS_MAX).collect(),
+            rule: "1 to 100 letters, digits, `-` and `_`, the first a letter or digit",
+        })
+    }
 }
 
 impl FromStr for ClusterId {
     type Err = InvalidName;
 
     fn from_str(input: &str) -> Result<Self, Self::Err> {
-        let mut bytes = input.bytes();
-        let starts = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let rest = bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if starts && rest && input.len() <= CLUSTER_NAME_CHARS_MAX {
+        // It is a segment of URLs, so never `.` or `..`; and a domain name with the root's dot behind it would be another id than
+        // the one without.
+        let starts = input.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let plain = input.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if starts && plain && !input.ends_with('.') && input.len() <= CLUSTER_NAME_CHARS_MAX {
             return Ok(Self(input.to_owned()));
         }
         Err(InvalidName {
             what: "cluster id",
             input: input.chars().take(CLUSTER_NAME_CHARS_MAX).collect(),
-            rule: "1 to 100 letters, digits, `-` and `_`, the first a letter or digit",
+            rule: "1 to 100 letters, digits, `-`, `_` and `.`, the first a letter or digit, the last no dot",
         })
     }
 }
@@ -306,12 +321,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_id_follows_the_rule_of_eks_names() {
+    fn a_cluster_id_is_a_name_of_eks_or_has_dots_inside() {
         for good in ["a", "dev-1", "0_x", &"a".repeat(100)] {
-            assert!(good.parse::<ClusterId>().is_ok(), "{good}");
+            let id: ClusterId = good.parse().unwrap();
+            assert_eq!(ClusterId::of_name(good), Ok(id), "{good}");
         }
-        for bad in ["", "-a", "_a", "a.b", "a/b", "ä", "a b", &"a".repeat(101)] {
-            assert!(bad.parse::<ClusterId>().is_err(), "{bad}");
+        for dotted in ["my-dev-cluster.example.com", "a.b", &format!("{}.b", "a".repeat(98))] {
+            assert!(dotted.parse::<ClusterId>().is_ok() && ClusterId::of_name(dotted).is_err(), "{dotted}");
+        }
+        let bad = ["", ".", "..", "...", ".a", "a.", "a/.b", "a..", "-a", "_a", "a/b", "ä", "a b", "a%2eb"];
+        for bad in bad.into_iter().chain([&*"a".repeat(101), &*format!("{}.b", "a".repeat(99))]) {
+            assert!(bad.parse::<ClusterId>().is_err() && ClusterId::of_name(bad).is_err(), "{bad}");
         }
     }
 

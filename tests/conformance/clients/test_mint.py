@@ -13,7 +13,7 @@ import pytest
 from botocore.signers import RequestSigner
 
 import tokens
-from hub import REGION
+from hub import REGION, unique
 
 # A minute less than a token lives.
 EXPIRY = datetime.timedelta(minutes=14)
@@ -109,6 +109,22 @@ def test_aws_iam_authenticator_token(hub, world, who):
     status = cluster.token_review(token)["status"]
     assert status["authenticated"], status
     assert status["user"]["extra"]["accesskeyid"] == [keys.access_key_id]
+
+
+def test_an_id_that_is_a_domain_name_as_on_kops(hub, world):
+    _, ana, _ = world
+    id = f"{unique('dev')}.k8s.example.com"
+    cluster = hub.create_cluster("kops", "--id", id)
+    assert cluster.id == id
+    cluster.entry(ana)
+    for command in (
+        [os.environ["AWS_IAM_AUTHENTICATOR"], "token", "-i", id],
+        [os.environ["LANYARD_BIN"], "token", "--cluster-name", id, "--region", REGION],
+    ):
+        _, token = credential_of(
+            hub, run(hub, command, ana.credentials, AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION)
+        )
+        accepted(cluster, token, ana.arn)
 
 
 @pytest.mark.parametrize("who", ["user", "session"])

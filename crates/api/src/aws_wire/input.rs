@@ -142,7 +142,7 @@ impl<'a> Input<'a> {
         let parameter = self.found.operation.cluster_parameter();
         match &self.cluster {
             Some(Ok(known)) => Ok(known.id.to_string()),
-            Some(Err(name)) => match name.parse::<ClusterId>() {
+            Some(Err(name)) => match ClusterId::of_name(name) {
                 Ok(name) => Ok(name.to_string()),
                 Err(error) => {
                     let rule = format!("`{}` is no cluster's name, which has {}", shown(name), error.rule);

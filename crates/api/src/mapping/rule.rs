@@ -91,7 +91,7 @@ rules! {
         "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP";
     /// A cluster's name: 1 to 100 letters, digits, `-` and `_`.
     ClusterName = "cluster_name";
-    /// A cluster's id follows the rule of names.
+    /// A cluster's id follows the rule of names, and may have dots inside.
     ClusterIdInvalid = "cluster_id";
     /// A region's name, of the account's partition.
     Region = "region";

@@ -8,9 +8,12 @@ impl AgentConfig {
     /// # Errors
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), String> {
-        if !is_cluster_name(&self.cluster_name) {
+        // A hub's clusters have ids, in which dots may stand; EKS Auth's have names.
+        let is_good: fn(&str) -> bool = if self.hub.is_some() { is_cluster_id } else { is_cluster_name };
+        if !is_good(&self.cluster_name) {
             return Err(format!(
-                "cluster_name: `{}` is none; give --cluster-name, of 1 to 100 letters, digits, - and _, the first a letter or digit",
+                "cluster_name: `{}` is none; give --cluster-name, of 1 to 100 letters, digits, - and _, the first a letter or digit \
+                 (with --hub also dots, but for the last)",
                 self.cluster_name
             ));
         }
@@ -92,9 +95,14 @@ impl AgentConfig {
 
 /// The rule of EKS Auth's model for `clusterName`.
 fn is_cluster_name(name: &str) -> bool {
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    starts_well && name.len() <= 100 && name.bytes().all(is_fit)
+    is_cluster_id(name) && !name.contains('.')
+}
+
+/// The hub's rule for the ids of clusters.
+fn is_cluster_id(id: &str) -> bool {
+    let starts_well = id.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    starts_well && !id.ends_with('.') && id.len() <= 100 && id.bytes().all(is_fit)
 }
 
 #[cfg(test)]
@@ -112,6 +120,28 @@ mod tests {
             "kubelet": { "node_ip": "10.0.0.7" },
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_cluster_has_a_hubs_id_or_a_name_of_eks_auth() {
+        let of_hub = good();
+        let mut of_eks_auth = good();
+        of_eks_auth.hub = None;
+        let region = Region::parse("eu-west-1").unwrap();
+        of_eks_auth.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region, sts_url: None });
+        for (name, is_id, is_name) in [
+            ("dev", true, true),
+            ("dev.k8s.example.com", true, false),
+            ("dev.", false, false),
+            (".dev", false, false),
+            ("..", false, false),
+            ("de/v", false, false),
+        ] {
+            let takes = |config: &AgentConfig| {
+                AgentConfig { cluster_name: name.to_owned(), ..config.clone() }.validate().is_ok()
+            };
+            assert_eq!((takes(&of_hub), takes(&of_eks_auth)), (is_id, is_name), "{name}");
+        }
     }
 
     #[test]

@@ -25,11 +25,13 @@ const REASON_CHARS_MAX: usize = 1_024;
 
 /// A cluster's name.
 pub(crate) fn name(text: &str) -> Result<ClusterId, Broken> {
-    text.parse().map_err(|error: lanyard_api::InvalidName| {
+    ClusterId::of_name(text).map_err(|error| {
+        let is_id = text.parse::<ClusterId>().is_ok();
+        let next = if is_id { "; it can be the cluster's id, beside a name without dots" } else { "" };
         Broken::new(
             "name",
             Rule::ClusterName,
-            format!("the cluster name `{}` is not valid: {}", shown(text), error.rule),
+            format!("the cluster name `{}` is not valid: {}{next}", shown(text), error.rule),
         )
     })
 }

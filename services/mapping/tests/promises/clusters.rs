@@ -93,10 +93,12 @@ pub(crate) async fn a_taken_id_gets_another_end_and_a_taken_name_is_refused<C: C
     assert_eq!(code_of(bench.calls.create_cluster(by(admin()), asked).await), "exists");
     let asked = CreateCluster { id: Some(String::from("chosen")), ..cluster_named("other") };
     assert_eq!(bench.calls.create_cluster(by(admin()), asked).await.unwrap().value.id.as_str(), "chosen");
-    for name in ["three", "four"] {
-        let made = bench.calls.create_cluster(by(admin()), cluster_named(name)).await;
-        assert!(made.is_ok(), "{name}");
-    }
+    let dotted = "my-dev-cluster.example.com";
+    let asked = CreateCluster { id: Some(String::from(dotted)), ..cluster_named("three") };
+    let made = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    assert_eq!((made.id.as_str(), made.name.as_str()), (dotted, "three"));
+    assert!(made.arn().ends_with(":cluster/three"), "{}", made.arn());
+    assert!(bench.calls.create_cluster(by(admin()), cluster_named("four")).await.is_ok());
     assert_eq!(code_of(bench.calls.create_cluster(by(admin()), cluster_named("five")).await), "limit");
 }
 
@@ -108,6 +110,7 @@ pub(crate) async fn a_change_of_a_cluster_is_held_against_every_rule<C: Calls, R
     let refused = [
         (CreateCluster { name: String::from("a.b"), ..base() }, "cluster_name"),
         (CreateCluster { id: Some(String::from("-")), ..base() }, "cluster_id"),
+        (CreateCluster { id: Some(String::from("a.b.")), ..base() }, "cluster_id"),
         (CreateCluster { region: String::from("cn-north-1"), ..base() }, "region"),
         (CreateCluster { endpoint: Some(String::from("http://a")), ..base() }, "endpoint"),
         (CreateCluster { certificate_authority: Some(String::from("x")), ..base() }, "certificate_authority"),

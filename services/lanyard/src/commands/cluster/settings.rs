@@ -107,7 +107,7 @@ fn region_doubt(region: &str) -> Option<String> {
 pub struct CreateArgs {
     /// Its name.
     name: String,
-    /// What tokens sign; by default the name.
+    /// What tokens sign, and may hold dots; by default the name.
     #[arg(long)]
     id: Option<String>,
     /// Its account; by default your own.

@@ -7,11 +7,17 @@ fn rule<T>(result: Result<T, Broken>) -> Option<Rule> {
 }
 
 #[test]
-fn a_name_and_an_id_follow_ekss_rule() {
+fn a_name_follows_ekss_rule_and_an_id_may_have_dots_too() {
     for good in ["a", "dev-1", "0_x", &"a".repeat(100)] {
         assert_eq!((rule(name(good)), rule(id(good))), (None, None), "{good}");
     }
-    for bad in ["", "-a", "a.b", "a/b", "ä", &"a".repeat(101)] {
+    // As aws-iam-authenticator's users and kops have them.
+    for dotted in ["a.b", "my-dev-cluster.example.com"] {
+        let refused = name(dotted).unwrap_err();
+        assert_eq!((refused.rule, rule(id(dotted))), (Rule::ClusterName, None), "{dotted}");
+        assert!(refused.message.ends_with("it can be the cluster's id, beside a name without dots"));
+    }
+    for bad in ["", "-a", ".a", "a.", "..", "a/b", "ä", &"a".repeat(101)] {
         assert_eq!(
             (rule(name(bad)), rule(id(bad))),
             (Some(Rule::ClusterName), Some(Rule::ClusterIdInvalid)),
