@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cluster import PROOF, access_review_of, with_id
-from hub import YES
+from hub import USAGE, YES
+from kube import RBAC_GROUP
 
 VERSIONS = ["v1", "v1beta1"]
 PODS = {"verb": "list", "resource": "pods"}
@@ -200,6 +201,24 @@ def test_what_is_listed_is_a_list_that_is_applied_as_it_is(hub, cluster):
     listed = hub.cli("rbac", "list", cluster.id)
     listed["items"].sort(key=lambda item: item["kind"])
     assert listed == readers(), "as kubectl prints it"
+
+
+def test_a_file_is_taken_by_what_of_it_decides_and_refused_with_a_way_that_loses_nothing(hub, cluster):
+    objects = readers()
+    for item in objects["items"]:
+        item["metadata"]["annotations"] = {"printed": "x" * (3 << 20)}
+    text = json.dumps(objects, indent=2)
+    assert len(text) > 6 << 20
+    done = hub.cli("rbac", "apply", cluster.id, "-f", "-", "--replace", stdin=text)["value"]
+    assert (done["created"], done["removed"]) == (2, 0)
+    binding = next(item for item in objects["items"] if item["kind"] == "RoleBinding")
+    group = {"apiGroup": RBAC_GROUP, "kind": "Group"}
+    binding["subjects"] = [group | {"name": f"{number}-" + "x" * 1000} for number in range(4500)]
+    words = ("rbac", "apply", cluster.id, "-f", "-", "--replace")
+    said = hub.refused(*words, code=USAGE, stdin=json.dumps(objects))
+    assert "its 2 objects are" in said and "`gateway.message_bytes_max` to" in said, said
+    assert "in parts without --replace" in said, said
+    assert len(hub.cli("rbac", "list", cluster.id)["items"]) == 2
 
 
 def test_a_cluster_that_asks_first_keeps_its_rbac_to_itself(hub, cluster):

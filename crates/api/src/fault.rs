@@ -120,6 +120,9 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// What [`Self::LimitExceeded`] counts where the hub's front door takes no message of that length (`gateway.message_bytes_max`).
+    pub const MESSAGE_BYTES: &'static str = "the bytes of a message";
+
     /// A field that breaks a rule.
     pub fn invalid(field: &'static str, rule: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { field: Cow::Borrowed(field), rule, message: message.into() }

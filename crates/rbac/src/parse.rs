@@ -74,7 +74,9 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// More bytes than are read.
-    #[error("the input has {found} bytes, at most {limit} are read: apply it in parts")]
+    #[error(
+        "the input has {found} bytes, at most {limit} are read: apply it in parts, none of which replaces all"
+    )]
     TooManyBytes {
         /// How many there are.
         found: usize,
@@ -82,13 +84,15 @@ pub enum ParseError {
         limit: usize,
     },
     /// More documents than are read.
-    #[error("the input has more than {limit} documents: apply it in parts")]
+    #[error("the input has more than {limit} documents: apply it in parts, none of which replaces all")]
     TooManyDocuments {
         /// How many are read.
         limit: usize,
     },
     /// More objects than are read.
-    #[error("{place}: the input has more than {limit} objects: apply it in parts")]
+    #[error(
+        "{place}: the input has more than {limit} objects: apply it in parts, none of which replaces all"
+    )]
     TooManyObjects {
         /// Where the first that is too many is.
         place: Place,
@@ -302,6 +306,15 @@ impl fmt::Display for Format {
             Self::Json => "JSON",
             Self::Yaml => "YAML",
         })
+    }
+}
+
+impl fmt::Display for Skipped {
+    /// `document 4: v1 ConfigMap c`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { document, api_version, kind, name, .. } = self;
+        write!(f, "document {document}: {api_version} {kind}")?;
+        name.as_ref().map_or(Ok(()), |name| write!(f, " {name}"))
     }
 }
 

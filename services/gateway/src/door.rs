@@ -241,7 +241,7 @@ fn unread(error: BodyError) -> Status {
     match error {
         BodyError::TooLong { bytes_max } => {
             let limit = bytes_max.saturating_sub(FRAME_BYTES) as u64;
-            CallError::LimitExceeded { what: "the bytes of a message".into(), limit }.into()
+            CallError::LimitExceeded { what: CallError::MESSAGE_BYTES.into(), limit }.into()
         }
         BodyError::Incomplete => Status::cancelled(error.to_string()),
         BodyError::TooSlow { .. } => Status::deadline_exceeded(error.to_string()),

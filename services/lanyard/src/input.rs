@@ -41,13 +41,21 @@ impl Source {
     /// # Errors
     /// [`Failure::Usage`] names what cannot be read and why.
     pub fn read(&self) -> Result<String, Failure> {
+        self.read_within(FILE_BYTES_MAX, "give it in parts")
+    }
+
+    /// The same with a limit of its own, and what to do where it is longer.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_within(&self, bytes_max: u64, next: &str) -> Result<String, Failure> {
         match self {
-            Self::Stdin => bounded(io::stdin().lock(), "standard input"),
+            Self::Stdin => bounded(io::stdin().lock(), "standard input", bytes_max, next),
             Self::File(path) => {
                 let file = File::open(path).map_err(|error| {
                     in_place_of_a_file(path).unwrap_or_else(|| unreadable(&shown(path), &error))
                 })?;
-                bounded(file, &shown(path))
+                bounded(file, &shown(path), bytes_max, next)
             }
         }
     }
@@ -94,13 +102,12 @@ fn unreadable(name: &str, error: &io::Error) -> Failure {
     Failure::usage(format!("{name} cannot be read: {error}{next}"))
 }
 
-fn bounded(from: impl Read, name: &str) -> Result<String, Failure> {
+fn bounded(from: impl Read, name: &str, bytes_max: u64, next: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Failure::usage(format!(
-            "{name} is longer than {FILE_BYTES_MAX} bytes: give it in parts"
-        )));
+    let within = bytes_max.saturating_add(1);
+    from.take(within).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Failure::usage(format!("{name} is longer than {bytes_max} bytes: {next}")));
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::usage(format!("{name} is not UTF-8: save it as UTF-8")))?;
@@ -165,9 +172,9 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_no_text_is_refused_by_name() {
-        let long = bounded(io::repeat(b'a'), "x").unwrap_err().to_string();
-        assert!(long.starts_with("x is longer than"), "{long}");
-        let bytes = bounded(&[0xff_u8][..], "x").unwrap_err().to_string();
+        let long = bounded(io::repeat(b'a'), "x", 5, "cut it").unwrap_err().to_string();
+        assert_eq!(long, "x is longer than 5 bytes: cut it");
+        let bytes = bounded(&[0xff_u8][..], "x", 5, "cut it").unwrap_err().to_string();
         assert!(bytes.contains("UTF-8"), "{bytes}");
         assert_eq!("-".parse(), Ok(Source::Stdin));
         let missing = Source::File("/nonexistent/file".into()).read().unwrap_err().to_string();
@@ -185,7 +192,7 @@ mod tests {
             ("\u{feff}", ""),
             ("a", "a"),
         ] {
-            assert_eq!(bounded(bytes.as_bytes(), "x").unwrap(), text, "{bytes:?}");
+            assert_eq!(bounded(bytes.as_bytes(), "x", 9, "cut it").unwrap(), text, "{bytes:?}");
         }
     }
 

@@ -513,10 +513,13 @@ fn every_limit_is_kept_and_named() {
     for input in within {
         assert!(parse_within(input.as_bytes(), limits).is_ok(), "{input}");
     }
-    let documents = "the input has more than 3 documents: apply it in parts";
-    let objects = "document 1, line 7, column 3: the input has more than 3 objects: apply it in parts";
+    let documents = "the input has more than 3 documents: apply it in parts, none of which replaces all";
+    let objects = "document 1, line 7, column 3: the input has more than 3 objects: apply it in parts, none of which replaces all";
     let beyond = [
-        (" ".repeat(2_001), "the input has 2001 bytes, at most 2000 are read: apply it in parts"),
+        (
+            " ".repeat(2_001),
+            "the input has 2001 bytes, at most 2000 are read: apply it in parts, none of which replaces all",
+        ),
         (format!("---\n{pod}").repeat(4), documents),
         (line.repeat(4), documents),
         (list(4), objects),

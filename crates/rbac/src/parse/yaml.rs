@@ -83,7 +83,7 @@ const fn limit(error: &Error) -> Option<&'static str> {
         | Error::AliasReplayCounterOverflow { .. } => {
             "too many aliases, or aliases of aliases: write the repeated parts out"
         }
-        Error::Budget { .. } => "the document is too large: apply it in parts",
+        Error::Budget { .. } => "the document is too large: apply it in parts, none of which replaces all",
         _ => return None,
     })
 }

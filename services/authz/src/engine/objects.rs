@@ -8,7 +8,7 @@ use lanyard_api::{
     authz::{ApplySummary, ObjectBatch, Objects},
     named,
 };
-use lanyard_rbac::{Object, ObjectKey, Skipped};
+use lanyard_rbac::{Object, ObjectKey};
 use lanyard_store::{RbacObject, Transaction, replayed};
 
 use self::{given::Given, plan::Plan};
@@ -83,7 +83,7 @@ impl Inner {
         for key in &plan.remove {
             tx.delete::<RbacObject>(scope, &key.to_string()).await?;
         }
-        let skipped = named(skipped.iter().map(skipped_text));
+        let skipped = named(skipped.iter().map(ToString::to_string));
         let refused = named(refused.iter().map(ToString::to_string));
         let summary = ApplySummary { skipped, refused, ..plan.summary };
         self.pushes.wrote(&by.actor.value, RBAC_OBJECTS, tx.line_bytes());
@@ -115,12 +115,4 @@ async fn is_there(tx: &mut Transaction, spoke: &Spoke, id: &ClusterId) -> Result
     let known = tx.cluster_by_id(id).await?;
     let is_there = known.is_some_and(|cluster| cluster.uid == spoke.uid);
     if is_there { Ok(()) } else { Err(CallError::not_found("cluster", id)) }
-}
-
-fn skipped_text(skipped: &Skipped) -> String {
-    let Skipped { document, api_version, kind, name, .. } = skipped;
-    match name {
-        Some(name) => format!("document {document}: {api_version} {kind} {name}"),
-        None => format!("document {document}: {api_version} {kind}"),
-    }
 }

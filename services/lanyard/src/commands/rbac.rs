@@ -1,16 +1,18 @@
 //! `lanyard rbac`: the RBAC objects of a cluster; and decisions from files, offline.
 
+mod apply;
 mod check;
 pub(super) mod review;
 
 use clap::Subcommand;
 use lanyard_api::{
     ClusterId,
-    authz::{ApplySummary, ObjectBatch, Objects},
+    authz::{ApplySummary, Objects},
     grpc::admitted_at_the_door,
 };
 use lanyard_rbac::{Object, ObjectKey};
 
+use self::apply::Given;
 use crate::{
     cli::Context,
     exit::Ending,
@@ -18,21 +20,16 @@ use crate::{
     hub::{ChangeArgs, all_pages},
     input::Source,
     output::Tabular,
-    show::{Changed, Row, changed},
+    show::{Row, changed},
 };
 
 pub use check::CheckArgs;
-
-const APPLY: &str = "\
-Examples:
-  kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml | lanyard rbac apply dev -f -
-  lanyard rbac apply dev -f rbac.yaml --replace     # also removes what is not in it";
 
 /// What there is to do with RBAC objects.
 #[derive(Debug, Subcommand)]
 pub enum RbacCommand {
     /// Put objects in place.
-    #[command(after_help = APPLY)]
+    #[command(after_help = apply::HELP)]
     Apply {
         /// The cluster's id.
         cluster: ClusterId,
@@ -131,10 +128,11 @@ impl RbacCommand {
         match self {
             Self::Check(args) => args.run(context),
             Self::Apply { cluster, file, replace, change } => {
-                let batch = ObjectBatch { documents: file.read()?, replace, partial: false };
+                let (given, batch) = Given::read(&file, replace)?;
                 let remote = context.connect().await?.remote();
-                let applied = remote.apply_objects(change.into(), cluster, batch).await?;
-                context.show(&Changed(applied))
+                let applied = remote.apply_objects(change.into(), cluster, batch).await;
+                let applied = applied.map_err(|error| given.refused(error))?;
+                context.show(&changed(applied, |summary| given.told(summary)))
             }
             Self::List { cluster } => {
                 let remote = context.connect().await?.remote();
