@@ -112,6 +112,19 @@ pub enum CredentialsError {
         /// From 1.
         line: usize,
     },
+    /// A value that takes in the lines below its own, which may hold secrets: its text is nobody's to see.
+    #[error(
+        "`{path}` line {line}: the value of `{key}` goes on in deeper lines, as only that of `credential_process` may here: begin each \
+         line below where line {line} begins, if it is a setting of its own"
+    )]
+    Deeper {
+        /// Which file.
+        path: PathBuf,
+        /// The key's, from 1.
+        line: usize,
+        /// Whose value it is.
+        key: String,
+    },
     /// `credential_process` failed.
     #[error("the credential_process of profile `{profile}` {reason}")]
     Process {

@@ -481,6 +481,27 @@ fn a_hubs_administrator_stands_in_for_nobody_who_was_named() {
 }
 
 #[test]
+fn a_secret_that_an_indented_line_puts_into_another_setting_is_never_repeated() {
+    let home = Home::new();
+    let keys = format!("aws_access_key_id = AKIAIOSFODNN7EXAMPLE\n  aws_secret_access_key = {}\n", KEY[1].1);
+    std::fs::create_dir(home.0.path().join(".aws")).unwrap();
+    let credentials = format!("[default]\n{}", keys.replace("  ", ""));
+    home.file(".aws/credentials", &credentials);
+    let config = home.file(".aws/config", &format!("[default]\nregion = eu-west-1\n  {keys}"));
+    let ca = home.file("root.crt", "PEM");
+    for words in [
+        &["token", "--cluster-name", "dev"][..],
+        &["whoami", "--no-call"],
+        &["credential-process", "--hub", "https://127.0.0.1:1", "--ca", ca.as_str()],
+    ] {
+        let said = home.run(words, "", &[]);
+        assert_eq!((said.code, said.out.as_str()), (USAGE, ""), "{words:?}: {}", said.err);
+        let place = format!("`{config}` line 2: the value of `region`");
+        assert!(said.err.contains(&place) && !said.err.contains(KEY[1].1), "{words:?}: {}", said.err);
+    }
+}
+
+#[test]
 fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
     let home = Home::new();
     for words in [&["cluster", "list"][..], &["entry", "list", "dev"], &["iam", "user", "list"]] {

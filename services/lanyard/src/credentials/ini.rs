@@ -6,6 +6,19 @@ use super::{CredentialsError, words::words};
 
 /// The keys of one section, lower case.
 pub(super) type Section = BTreeMap<String, String>;
+/// The same as they stand in the file.
+type Written = BTreeMap<String, Value>;
+
+/// The one key whose value may go on in deeper lines here. That of any other has taken in settings that somebody indented, keys among
+/// them, and stands in errors and answers.
+const OF_SEVERAL_LINES: &str = "credential_process";
+
+/// What a key has, and the line that the key stands in, from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Value {
+    text: String,
+    line: usize,
+}
 
 /// A profile of a credentials file, whose headers are names; none if the file or the profile is not there.
 pub(super) fn of_credentials(path: &Path, profile: &str) -> Result<Option<Section>, CredentialsError> {
@@ -20,12 +33,24 @@ pub(super) fn of_config(path: &Path, profile: &str) -> Result<Option<Section>, C
 fn section(path: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Option<Section>, CredentialsError> {
     match fs::read_to_string(path) {
         Ok(text) => match sections(&text) {
-            Ok(sections) => Ok(last(sections, is_meant)),
+            Ok(sections) => {
+                last(sections, is_meant).map(|section| on_lines_of_their_own(section, path)).transpose()
+            }
             Err(line) => Err(CredentialsError::Line { path: path.to_owned(), line }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(reason) => Err(CredentialsError::File { path: path.to_owned(), reason }),
     }
+}
+
+/// The values alone. Which of them has deeper lines is told without its text: a secret may stand there.
+fn on_lines_of_their_own(section: Written, path: &Path) -> Result<Section, CredentialsError> {
+    let value =
+        |(key, Value { text, line }): (String, Value)| match text.contains('\n') && key != OF_SEVERAL_LINES {
+            true => Err(CredentialsError::Deeper { path: path.to_owned(), line, key }),
+            false => Ok((key, text)),
+        };
+    section.into_iter().map(value).collect()
 }
 
 /// `[default]`, or `[profile NAME]` in a shell's words, which `[profile default]` is too (`configloader.build_profile_map`).
@@ -37,14 +62,14 @@ fn is_profile(header: &str, profile: &str) -> bool {
 
 /// The last that is meant, where a profile is written in two ways. What stands below the very same header, given again, goes together,
 /// though botocore takes no such file.
-fn last(sections: Vec<(String, Section)>, is_meant: impl Fn(&str) -> bool) -> Option<Section> {
+fn last(sections: Vec<(String, Written)>, is_meant: impl Fn(&str) -> bool) -> Option<Written> {
     let header = sections.iter().rev().map(|(header, _)| header).find(|header| is_meant(header))?.clone();
     Some(sections.into_iter().filter(|(of, _)| *of == header).flat_map(|(_, section)| section).collect())
 }
 
 /// Each section with its header, in order. Where a line is wrong, its number.
-fn sections(text: &str) -> Result<Vec<(String, Section)>, usize> {
-    let mut sections: Vec<(String, Section)> = Vec::new();
+fn sections(text: &str) -> Result<Vec<(String, Written)>, usize> {
+    let mut sections: Vec<(String, Written)> = Vec::new();
     // The key whose value deeper lines go on with, and how deep that stands itself.
     let (mut open, mut depth) = (None::<String>, 0);
     for (at, whole) in text.lines().enumerate() {
@@ -53,7 +78,7 @@ fn sections(text: &str) -> Result<Vec<(String, Section)>, usize> {
             continue;
         }
         let begun = match &open {
-            Some(key) => sections.last_mut().and_then(|(_, section)| section.get_mut(key)),
+            Some(key) => sections.last_mut().and_then(|(_, section)| Some(&mut section.get_mut(key)?.text)),
             None => None,
         };
         if line.is_empty() {
@@ -80,7 +105,7 @@ fn sections(text: &str) -> Result<Vec<(String, Section)>, usize> {
         depth = indent;
         let header = line.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'));
         if let Some((header, _)) = header.filter(|(header, _)| !header.is_empty()) {
-            sections.push((header.trim().to_owned(), Section::new()));
+            sections.push((header.trim().to_owned(), Written::new()));
             open = None;
             continue;
         }
@@ -88,13 +113,13 @@ fn sections(text: &str) -> Result<Vec<(String, Section)>, usize> {
         // What stands before the first header is nobody's.
         if let Some((_, section)) = sections.last_mut() {
             let key = key.trim_end().to_ascii_lowercase();
-            section.insert(key.clone(), value.trim().to_owned());
+            section.insert(key.clone(), Value { text: value.trim().to_owned(), line: at + 1 });
             open = Some(key);
         }
     }
     // Blank lines count between the lines of a value alone.
     for (_, section) in &mut sections {
-        section.values_mut().for_each(|value| value.truncate(value.trim_end().len()));
+        section.values_mut().for_each(|Value { text, .. }| text.truncate(text.trim_end().len()));
     }
     Ok(sections)
 }
@@ -107,7 +132,7 @@ mod tests {
     fn read(text: &str, is_meant: impl Fn(&str) -> bool) -> Result<Option<String>, usize> {
         let section = last(sections(text)?, is_meant);
         Ok(section.map(|section| {
-            section.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(";")
+            section.iter().map(|(key, value)| format!("{key}={}", value.text)).collect::<Vec<_>>().join(";")
         }))
     }
 
@@ -160,6 +185,27 @@ mod tests {
             let answer = read(text, |header| is_profile(header, profile)).unwrap();
             assert_eq!(answer.as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_value_of_deeper_lines_is_told_by_file_line_and_key_and_not_by_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let secret = "wJalrXUtnFEMIsecretsecret";
+        for key in ["region", "endpoint_url", "client_certificate", "aws_session_token", "output"] {
+            let text = format!(
+                "[default]\n{key} = a\n  aws_access_key_id = AKIA\n\n  aws_secret_access_key = {secret}\n[profile b]\n{key} = b\n"
+            );
+            fs::write(&path, text).unwrap();
+            let told = of_config(&path, "default").unwrap_err().to_string();
+            let place = format!("`{}` line 2: the value of `{key}` goes on in deeper lines", path.display());
+            assert!(told.starts_with(&place) && !told.contains(secret) && !told.contains("AKIA"), "{told}");
+            let other = of_config(&path, "b").unwrap().unwrap();
+            assert_eq!(other.get(key).map(String::as_str), Some("b"), "another profile's lines are its own");
+        }
+        fs::write(&path, "[default]\ncredential_process = /opt/x\n  --flag\n").unwrap();
+        let command = of_config(&path, "default").unwrap().unwrap();
+        assert_eq!(command.get(OF_SEVERAL_LINES).map(String::as_str), Some("/opt/x\n--flag"));
     }
 
     #[test]
