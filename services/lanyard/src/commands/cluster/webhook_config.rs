@@ -95,7 +95,7 @@ impl Tabular for Written {
     }
 
     fn notes(&self) -> Vec<String> {
-        flags_noted(&self.flags).into_iter().chain([self.note.clone()]).collect()
+        flags_noted(&self.flags).into_iter().chain(self.note.lines().map(str::to_owned)).collect()
     }
 }
 
@@ -278,6 +278,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::output::table;
 
     fn way(version: &str) -> Way {
         version.parse::<KubernetesVersion>().unwrap().way()
@@ -295,9 +296,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_known_of_the_files_stands_below_them_a_line_each() {
+        let (cluster, folder) = (cluster(), tempfile::tempdir().unwrap());
+        let out = Folder::make(&folder.path().join("files"), None).unwrap();
+        let files = Files::in_folder(out, &cluster, "https://hub.example", way("1.35"));
+        let shown = table(&files.written("credential".to_owned()));
+        assert!(!shown.contains(r"\n"), "{shown}");
+        for begin in ["audiences: ", "revocation: "] {
+            assert_eq!(shown.lines().filter(|line| line.starts_with(begin)).count(), 1, "{shown}");
+        }
+    }
+
+    #[test]
     fn files_are_those_of_the_releases_that_are_told_in_the_same_way_and_of_no_other() {
-        let cluster = cluster();
-        let folder = tempfile::tempdir().unwrap();
+        let (cluster, folder) = (cluster(), tempfile::tempdir().unwrap());
         let out = folder.path().join("files");
         let files = |version: &str| {
             Files::in_folder(Folder::make(&out, None).unwrap(), &cluster, "https://hub.example", way(version))
