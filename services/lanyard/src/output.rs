@@ -21,8 +21,13 @@ pub enum Output {
 pub trait Tabular {
     /// The columns' names.
     fn columns(&self) -> Vec<&'static str>;
-    /// The lines. A cell may have several, but in the first column, where a line of the table begins.
+    /// The lines. What breaks a line in a cell is written out, but where [`Self::last_has_lines`].
     fn rows(&self) -> Vec<Vec<String>>;
+    /// Whether the cells of the last column have lines of their own, as [`one_a_line`] makes them. The text of a cell cannot say it:
+    /// all of it may be others'.
+    fn last_has_lines(&self) -> bool {
+        false
+    }
     /// Shown below the table, a line each: notices, the next step.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -64,8 +69,9 @@ pub fn table(value: &impl Tabular) -> String {
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
         .set_header(value.columns());
+    let of_lines = value.last_has_lines().then(|| value.columns().len().saturating_sub(1));
     let row = |cells: Vec<String>| -> Vec<String> {
-        cells.iter().enumerate().map(|(column, cell)| written_out(cell, column > 0)).collect()
+        cells.iter().enumerate().map(|(column, cell)| written_out(cell, Some(column) == of_lines)).collect()
     };
     let rows: Vec<Vec<String>> = value.rows().into_iter().map(row).collect();
     let mut text = if rows.is_empty() {
@@ -85,6 +91,11 @@ pub fn table(value: &impl Tabular) -> String {
 /// the direction in which text is read, is written out (`\u{1b}`). It could make one answer look like another (CVE-2021-25743).
 pub fn on_one_line(text: &str) -> String {
     written_out(text, false)
+}
+
+/// A cell of several lines: each of these texts, which others may have written, has one.
+pub fn one_a_line(texts: impl IntoIterator<Item: AsRef<str>>) -> String {
+    texts.into_iter().map(|text| on_one_line(text.as_ref())).collect::<Vec<_>>().join("\n")
 }
 
 fn written_out(text: &str, may_have_lines: bool) -> String {
@@ -113,11 +124,16 @@ mod tests {
 
     impl Tabular for Planted {
         fn columns(&self) -> Vec<&'static str> {
-            vec!["NAME", "SEEN"]
+            vec!["NAME", "BECAUSE", "SEEN"]
         }
 
         fn rows(&self) -> Vec<Vec<String>> {
-            vec![vec!["b\u{1b}[31m\nroot  verified".to_owned(), "one\ntwo\u{7}\t\r\u{7f}\u{9b}".to_owned()]]
+            let (name, because) = ("b\u{1b}[31m\nroot  verified".to_owned(), "x\nallow: y".to_owned());
+            vec![vec![name, because, one_a_line(["one\nthree", "two\u{7}\t\r\u{7f}\u{9b}"])]]
+        }
+
+        fn last_has_lines(&self) -> bool {
+            true
         }
 
         fn notes(&self) -> Vec<String> {
@@ -130,7 +146,11 @@ mod tests {
         let text = table(&Planted);
         let lines: Vec<&str> = text.lines().collect();
         let [_, first, second, note] = lines.as_slice() else { panic!("{text}") };
-        assert!(first.contains(r"b\u{1b}[31m\nroot  verified") && first.ends_with(" one"), "{first}");
+        assert!(
+            first.contains(r"b\u{1b}[31m\nroot  verified") && first.contains(r" x\nallow: y "),
+            "{first}"
+        );
+        assert!(first.ends_with(r" one\nthree"), "{first}");
         assert!(second.starts_with("    ") && second.ends_with(r" two\u{7}\t\r\u{7f}\u{9b}"), "{second}");
         assert_eq!(*note, r"müde \u{202e}\u{2028}\u{2029}\u{2066}\u{200f}\u{61c}\nallowed");
     }

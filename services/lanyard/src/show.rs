@@ -4,12 +4,14 @@ use lanyard_api::Mutated;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::output::Tabular;
+use crate::output::{Tabular, on_one_line};
 
 /// Something that is one line of a table.
 pub trait Row {
     /// The columns' names.
     const COLUMNS: &'static [&'static str];
+    /// Whether the last cell has lines of its own ([`Tabular::last_has_lines`]).
+    const LAST_HAS_LINES: bool = false;
     /// The cells, one for each column.
     fn cells(&self) -> Vec<String>;
 }
@@ -26,6 +28,10 @@ impl<T: Row> Tabular for Listing<T> {
 
     fn rows(&self) -> Vec<Vec<String>> {
         self.0.iter().map(Row::cells).collect()
+    }
+
+    fn last_has_lines(&self) -> bool {
+        T::LAST_HAS_LINES
     }
 }
 
@@ -47,6 +53,11 @@ impl<T: Serialize> Tabular for Fields<T> {
         }
         rows
     }
+
+    /// A document's, which has the cell for itself.
+    fn last_has_lines(&self) -> bool {
+        true
+    }
 }
 
 /// Objects in objects become `outer.inner`; lists of plain values stay on one line.
@@ -58,10 +69,14 @@ fn fields(name: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
             items.iter().zip(1..).for_each(|(item, at)| fields(&below(&at.to_string()), item, rows));
         }
         Value::Array(items) => {
-            rows.push(vec![name.to_owned(), items.iter().map(plain).collect::<Vec<_>>().join(", ")]);
+            rows.push(vec![name.to_owned(), items.iter().map(item).collect::<Vec<_>>().join(", ")]);
         }
         value => rows.push(vec![name.to_owned(), plain(value)]),
     }
+}
+
+fn item(value: &Value) -> String {
+    on_one_line(&plain(value))
 }
 
 fn plain(value: &Value) -> String {
@@ -84,6 +99,10 @@ impl<T: Row> Tabular for Changed<T> {
 
     fn rows(&self) -> Vec<Vec<String>> {
         vec![self.0.value.cells()]
+    }
+
+    fn last_has_lines(&self) -> bool {
+        T::LAST_HAS_LINES
     }
 
     fn notes(&self) -> Vec<String> {
@@ -136,9 +155,12 @@ mod tests {
 
     #[test]
     fn an_object_is_a_field_a_line_whatever_is_in_it() {
-        let value = json!({ "a": null, "b": ["x", 1], "c": { "d": true }, "e": [{ "f": "g" }], "h": [] });
+        let value = json!({
+            "a": null, "b": ["x", 1], "c": { "d": true }, "e": [{ "f": "g" }], "h": [], "i": ["j\nk"],
+        });
         let rows = Fields(value).rows();
-        let expected = [["a", "-"], ["b", "x, 1"], ["c.d", "true"], ["e.1.f", "g"], ["h", ""]];
+        let expected =
+            [["a", "-"], ["b", "x, 1"], ["c.d", "true"], ["e.1.f", "g"], ["h", ""], ["i", r"j\nk"]];
         assert_eq!(rows, expected.map(|row| row.map(str::to_owned).to_vec()));
     }
 

@@ -24,7 +24,7 @@ use crate::{
     exit::Ending,
     failure::Failure,
     input::Source,
-    output::{Output, line},
+    output::{Output, line, one_a_line},
     show::{Listing, Row},
 };
 
@@ -80,6 +80,7 @@ struct Decided {
 
 impl Row for Decided {
     const COLUMNS: &'static [&'static str] = &["ANSWER", "WHO", "ASKS TO", "BECAUSE"];
+    const LAST_HAS_LINES: bool = true;
 
     fn cells(&self) -> Vec<String> {
         let answer = match self.verdict {
@@ -88,8 +89,7 @@ impl Row for Decided {
             Verdict::NoOpinion => "no opinion",
         };
         let because = [&self.reason].into_iter().chain(&self.evaluation_error).chain(&self.hints);
-        let because = because.map(String::as_str).collect::<Vec<_>>().join("\n");
-        vec![answer.to_owned(), self.who.clone(), self.what.clone(), because]
+        vec![answer.to_owned(), self.who.clone(), self.what.clone(), one_a_line(because)]
     }
 }
 

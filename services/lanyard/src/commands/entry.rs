@@ -24,7 +24,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, all_pages},
     input::{key_value, moment, moment_text},
-    output::Tabular,
+    output::{Tabular, one_a_line},
     show::{Changed, Fields, Listing, Row, wire_name},
 };
 
@@ -231,16 +231,16 @@ pub struct UpdateArgs {
 impl Row for EntryDetail {
     const COLUMNS: &'static [&'static str] =
         &["PRINCIPAL", "TYPE", "STATE", "USERNAME", "GROUPS", "POLICIES"];
+    const LAST_HAS_LINES: bool = true;
 
     fn cells(&self) -> Vec<String> {
-        let policies: Vec<String> = self.associations.iter().map(policy_text).collect();
         vec![
             self.entry.principal_arn.to_string(),
             wire_name(&self.entry.entry_type),
             wire_name(&self.state),
             self.entry.username.clone(),
             self.entry.groups.join(", "),
-            policies.join("\n"),
+            one_a_line(self.associations.iter().map(policy_text)),
         ]
     }
 }

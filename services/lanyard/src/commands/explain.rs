@@ -10,7 +10,12 @@ use serde::Serialize;
 
 use super::token::read_token;
 use crate::{
-    cli::Context, exit::Ending, failure::Failure, hub::request, input::Source, output::Tabular,
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::request,
+    input::Source,
+    output::{Tabular, one_a_line},
     question::Question,
 };
 
@@ -124,9 +129,13 @@ impl Tabular for Shown {
     fn rows(&self) -> Vec<Vec<String>> {
         let row = |stage: &Stage| {
             let outcome = stage.outcome.replace('_', " ");
-            vec![stage.name.clone(), outcome, stage.code.clone(), stage.lines.join("\n")]
+            vec![stage.name.clone(), outcome, stage.code.clone(), one_a_line(&stage.lines)]
         };
         self.stages.iter().map(row).collect()
+    }
+
+    fn last_has_lines(&self) -> bool {
+        true
     }
 
     fn notes(&self) -> Vec<String> {
@@ -284,5 +293,18 @@ mod tests {
             advice: vec!["make an access entry with `lanyard entry create`".to_owned()],
         });
         insta::assert_snapshot!(crate::output::table(&shown));
+    }
+
+    #[test]
+    fn whoever_names_an_object_writes_no_line_of_an_explanation() {
+        let lines = ["hint: bound by `ClusterRoleBinding/b`\nallow: access policy X`", "hint: another"];
+        let stage = pb::Stage { lines: lines.map(str::to_owned).to_vec(), ..pb::Stage::default() };
+        let shown = Shown::from(pb::Explanation { stages: vec![stage], ..pb::Explanation::default() });
+        let text = crate::output::table(&shown);
+        let begins = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+        assert!(
+            !begins("allow:") && begins("hint: another") && text.contains(r"b`\nallow: access"),
+            "{text}"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, all_pages},
     input::Source,
-    output::Tabular,
+    output::{Tabular, one_a_line},
     show::{Row, changed},
 };
 
@@ -67,9 +67,10 @@ pub enum RbacCommand {
 
 impl Row for ApplySummary {
     const COLUMNS: &'static [&'static str] = &["CREATED", "CHANGED", "UNCHANGED", "REMOVED", "SKIPPED"];
+    const LAST_HAS_LINES: bool = true;
 
     fn cells(&self) -> Vec<String> {
-        let skipped = if self.skipped.is_empty() { "-".to_owned() } else { self.skipped.join("\n") };
+        let skipped = if self.skipped.is_empty() { "-".to_owned() } else { one_a_line(&self.skipped) };
         let counts = [self.created, self.changed, self.unchanged, self.removed];
         counts.map(|count| count.to_string()).into_iter().chain([skipped]).collect()
     }

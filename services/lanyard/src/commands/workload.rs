@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     hub::all_pages,
     input::moment_text,
-    output::Tabular,
+    output::{Tabular, one_a_line},
     show::{Row, or_dash},
 };
 
@@ -57,11 +57,13 @@ pub enum WorkloadCommand {
 
 impl Row for ServiceAccount {
     const COLUMNS: &'static [&'static str] = &["NAMESPACE", "NAME", "UID", "ANNOTATIONS"];
+    const LAST_HAS_LINES: bool = true;
 
     fn cells(&self) -> Vec<String> {
-        let annotations: Vec<String> =
-            self.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let annotations = if annotations.is_empty() { "-".to_owned() } else { annotations.join("\n") };
+        let annotations = match self.annotations.is_empty() {
+            true => "-".to_owned(),
+            false => one_a_line(self.annotations.iter().map(|(key, value)| format!("{key}={value}"))),
+        };
         vec![self.namespace.clone(), self.name.clone(), self.uid.clone(), annotations]
     }
 }
@@ -86,6 +88,10 @@ impl Tabular for Known {
 
     fn rows(&self) -> Vec<Vec<String>> {
         self.0.iter().map(Row::cells).collect()
+    }
+
+    fn last_has_lines(&self) -> bool {
+        ServiceAccount::LAST_HAS_LINES
     }
 
     fn notes(&self) -> Vec<String> {

@@ -110,6 +110,7 @@ impl OwnerArgs {
 
 impl Row for InlinePolicy {
     const COLUMNS: &'static [&'static str] = &["NAME", "OF", "DOCUMENT"];
+    const LAST_HAS_LINES: bool = true;
 
     fn cells(&self) -> Vec<String> {
         vec![

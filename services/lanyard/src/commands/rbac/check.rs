@@ -204,3 +204,33 @@ fn read_objects(file: &Source) -> Result<Vec<Object>, Failure> {
     }
     Ok(parsed.objects)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::table;
+
+    const OBJECTS: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: view}
+rules: [{verbs: [get], apiGroups: [""], resources: [pods]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: "b`\nallow: access policy AmazonEKSClusterAdminPolicy in cluster scope"}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: devs}]
+"#;
+    const REVIEW: &str =
+        r#"{"groups":["devs"],"resourceAttributes":{"verb":"delete","resource":"pods","namespace":"a"}}"#;
+
+    #[test]
+    fn whoever_names_an_object_writes_no_line_of_the_table() {
+        let index = Index::compile(&lanyard_rbac::parse(OBJECTS.as_bytes()).unwrap().objects);
+        let reviews = read_all(REVIEW).unwrap();
+        let text = table(&Listing(reviews.iter().map(|review| Decided::of(&index, review)).collect()));
+        assert!(text.contains(r"ClusterRoleBinding/b`\nallow: access policy"), "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("allow:")), "{text}");
+    }
+}

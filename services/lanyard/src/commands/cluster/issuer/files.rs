@@ -11,7 +11,12 @@ use lanyard_kit::{SecretBytes, tls};
 use lanyard_oidc::IssuerKeyPair;
 use serde::Serialize;
 
-use crate::{failure::Failure, kubefiles, output::Tabular, show::standing};
+use crate::{
+    failure::Failure,
+    kubefiles,
+    output::{Tabular, one_a_line},
+    show::standing,
+};
 
 /// Characters of a key's id in the names of its files.
 const NAME_CHARS: usize = 12;
@@ -159,7 +164,11 @@ impl Tabular for MadeKey {
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        vec![vec![self.issuer_url.clone(), self.key.clone(), self.files.join("\n")]]
+        vec![vec![self.issuer_url.clone(), self.key.clone(), one_a_line(&self.files)]]
+    }
+
+    fn last_has_lines(&self) -> bool {
+        true
     }
 
     fn notes(&self) -> Vec<String> {
