@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+/// How many characters apart the stops of tabs in documents are.
+const TAB_CHARS: usize = 4;
+
 /// The form of an answer on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -23,8 +26,8 @@ pub trait Tabular {
     fn columns(&self) -> Vec<&'static str>;
     /// The lines. What breaks a line in a cell is written out, but where [`Self::last_has_lines`].
     fn rows(&self) -> Vec<Vec<String>>;
-    /// Whether the cells of the last column have lines of their own, as [`one_a_line`] makes them. The text of a cell cannot say it:
-    /// all of it may be others'.
+    /// Whether the cells of the last column have lines of their own, as [`one_a_line`] and [`document`] make them. The text of a cell
+    /// cannot say it: all of it may be others'.
     fn last_has_lines(&self) -> bool {
         false
     }
@@ -98,6 +101,24 @@ pub fn one_a_line(texts: impl IntoIterator<Item: AsRef<str>>) -> String {
     texts.into_iter().map(|text| on_one_line(text.as_ref())).collect::<Vec<_>>().join("\n")
 }
 
+/// A document in a cell, to be read and pasted as it is: ends of lines may be those of Windows, and tabs, which steer the terminal, are
+/// the blanks that they stand for.
+pub fn document(text: &str) -> String {
+    one_a_line(text.lines().map(without_tabs))
+}
+
+fn without_tabs(line: &str) -> String {
+    let up_to_stop = |part: &str| {
+        // Not by a width of its own, which may not be as long as a line.
+        let blanks = TAB_CHARS - part.chars().count() % TAB_CHARS;
+        format!("{part}{}", " ".repeat(blanks))
+    };
+    match line.rsplit_once('\t') {
+        Some((before, last)) => before.split('\t').map(up_to_stop).chain([last.to_owned()]).collect(),
+        None => line.to_owned(),
+    }
+}
+
 fn written_out(text: &str, may_have_lines: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -153,5 +174,22 @@ mod tests {
         assert!(first.ends_with(r" one\nthree"), "{first}");
         assert!(second.starts_with("    ") && second.ends_with(r" two\u{7}\t\r\u{7f}\u{9b}"), "{second}");
         assert_eq!(*note, r"müde \u{202e}\u{2028}\u{2029}\u{2066}\u{200f}\u{61c}\nallowed");
+    }
+
+    #[test]
+    fn a_document_keeps_its_lines_and_has_blanks_for_tabs() {
+        for (text, shown) in [
+            ("{\n  \"a\": 1\n}\n", "{\n  \"a\": 1\n}"),
+            ("{\r\n\t\"abc\":\t1,\r\n\t\t\"d\": 2\r\n}", "{\n    \"abc\":  1,\n        \"d\": 2\n}"),
+            ("abcd\te\tf", "abcd    e   f"),
+            ("a\t", "a   "),
+            ("a\rb\u{1b}c\u{202e}", r"a\rb\u{1b}c\u{202e}"),
+            ("", ""),
+        ] {
+            assert_eq!(document(text), shown, "{text:?}");
+        }
+        // As long as a policy may be, blanks counted.
+        let long = format!("{}\t}}", " ".repeat(65_533));
+        assert_eq!(document(&long).len(), 65_537);
     }
 }

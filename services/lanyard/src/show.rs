@@ -4,7 +4,7 @@ use lanyard_api::Mutated;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::output::{Tabular, on_one_line};
+use crate::output::{Tabular, document, on_one_line};
 
 /// Something that is one line of a table.
 pub trait Row {
@@ -71,7 +71,7 @@ fn fields(name: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
         Value::Array(items) => {
             rows.push(vec![name.to_owned(), items.iter().map(item).collect::<Vec<_>>().join(", ")]);
         }
-        value => rows.push(vec![name.to_owned(), plain(value)]),
+        value => rows.push(vec![name.to_owned(), document(&plain(value))]),
     }
 }
 
@@ -156,11 +156,18 @@ mod tests {
     #[test]
     fn an_object_is_a_field_a_line_whatever_is_in_it() {
         let value = json!({
-            "a": null, "b": ["x", 1], "c": { "d": true }, "e": [{ "f": "g" }], "h": [], "i": ["j\nk"],
+            "a": null, "b": ["x", 1], "c": { "d": true }, "e": [{ "f": "g" }], "h": [], "i": ["j\nk"], "l": "m\r\n\tn",
         });
         let rows = Fields(value).rows();
-        let expected =
-            [["a", "-"], ["b", "x, 1"], ["c.d", "true"], ["e.1.f", "g"], ["h", ""], ["i", r"j\nk"]];
+        let expected = [
+            ["a", "-"],
+            ["b", "x, 1"],
+            ["c.d", "true"],
+            ["e.1.f", "g"],
+            ["h", ""],
+            ["i", r"j\nk"],
+            ["l", "m\n    n"],
+        ];
         assert_eq!(rows, expected.map(|row| row.map(str::to_owned).to_vec()));
     }
 

@@ -20,6 +20,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, Hub},
     input::Source,
+    output::document,
     show::{Changed, Fields, Listing, Row},
 };
 
@@ -116,7 +117,7 @@ impl Row for InlinePolicy {
         vec![
             self.name.clone(),
             format!("{} {}", self.owner.kind(), self.owner.name()),
-            self.document.trim().to_owned(),
+            document(self.document.trim()),
         ]
     }
 }
@@ -149,6 +150,25 @@ impl PolicyCommand {
                 let owner = owner.owner()?;
                 let gone = remote.delete_policy(change.into(), account.account, owner, name);
                 context.show(&Changed(gone.await?))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::table;
+
+    #[test]
+    fn a_document_of_tabs_and_of_windows_is_shown_as_it_reads() {
+        let document = "{\r\n\t\"Version\": \"2012-10-17\"\r\n}\r\n".to_owned();
+        let owner = PolicyOwner::User("ana".to_owned());
+        let account = "111122223333".parse().unwrap();
+        let policy = InlinePolicy { account, owner, name: "reader".to_owned(), document };
+        for shown in [table(&Fields(policy.clone())), table(&Listing(vec![policy]))] {
+            for end in [" {", r#"     "Version": "2012-10-17""#, " }"] {
+                assert!(shown.lines().any(|line| line.ends_with(end)), "{shown}");
             }
         }
     }
