@@ -9,6 +9,8 @@ pub(super) type Section = BTreeMap<String, String>;
 /// The same as they stand in the file.
 type Written = BTreeMap<String, Value>;
 
+/// The header whose settings count in every other section that lacks them (`configparser.DEFAULTSECT`). Nobody's profile is called so.
+const OF_ALL: &str = "DEFAULT";
 /// The one key whose value may go on in deeper lines here. That of any other has taken in settings that somebody indented, keys among
 /// them, and stands in errors and answers.
 const OF_SEVERAL_LINES: &str = "credential_process";
@@ -61,10 +63,13 @@ fn is_profile(header: &str, profile: &str) -> bool {
 }
 
 /// The last that is meant, where a profile is written in two ways. What stands below the very same header, given again, goes together,
-/// though botocore takes no such file.
+/// though botocore takes no such file. It lies over the settings of all.
 fn last(sections: Vec<(String, Written)>, is_meant: impl Fn(&str) -> bool) -> Option<Written> {
-    let header = sections.iter().rev().map(|(header, _)| header).find(|header| is_meant(header))?.clone();
-    Some(sections.into_iter().filter(|(of, _)| *of == header).flat_map(|(_, section)| section).collect())
+    let is_profiles = |header: &&String| *header != OF_ALL && is_meant(header);
+    let header = sections.iter().rev().map(|(header, _)| header).find(is_profiles)?.clone();
+    let (of_all, others): (Vec<_>, Vec<_>) = sections.into_iter().partition(|(of, _)| of == OF_ALL);
+    let own = others.into_iter().filter(|(of, _)| *of == header);
+    Some(of_all.into_iter().chain(own).flat_map(|(_, section)| section).collect())
 }
 
 /// Each section with its header, in order. Where a line is wrong, its number.
@@ -180,6 +185,14 @@ mod tests {
             ("[profile ana]\nregion =\n\noutput = b\n\n\n", "ana", Some("output=b;region=")),
             ("[profile ana]\r\nregion = a\r\n  b\r\n", "ana", Some("region=a\nb")),
             ("# c\n\n[profile ana]\nregion = a ; no comment\n", "ana", Some("region=a ; no comment")),
+            (
+                "[DEFAULT]\nregion = a\noutput = b\n[profile ana]\noutput = c\n[DEFAULT]\nx = d\n",
+                "ana",
+                Some("output=c;region=a;x=d"),
+            ),
+            ("[profile ana]\nregion = a\n[default]\noutput = b\n", "ana", Some("region=a")),
+            ("[DEFAULT]\nregion = a\n", "default", None),
+            ("[DEFAULT]\nregion = a\n[profile DEFAULT]\noutput = b\n", "DEFAULT", Some("output=b;region=a")),
         ];
         for (text, profile, expected) in cases {
             let answer = read(text, |header| is_profile(header, profile)).unwrap();
@@ -210,11 +223,13 @@ mod tests {
 
     #[test]
     fn a_credentials_file_has_names_for_headers_and_what_stands_below_one_given_again_goes_together() {
-        let text = "region = nobody's\n[my  dev]\na = 1\n[b]\na = 2\n[ my  dev ]\nA = 3\nc = 4\n[profile b]\na = 5\n";
+        let text = "region = nobody's\n[DEFAULT]\nd = 6\n[my  dev]\na = 1\n[b]\na = 2\n[ my  dev ]\nA = 3\nc = 4\n\
+                    [profile b]\na = 5\n";
         let of = |name: &str| read(text, |header| header == name).unwrap();
-        assert_eq!(of("my  dev").as_deref(), Some("a=3;c=4"));
-        assert_eq!(of("b").as_deref(), Some("a=2"));
+        assert_eq!(of("my  dev").as_deref(), Some("a=3;c=4;d=6"));
+        assert_eq!(of("b").as_deref(), Some("a=2;d=6"));
         assert_eq!(of("my dev"), None);
+        assert_eq!(of("DEFAULT"), None);
     }
 
     /// Of each of these botocore takes no file either (`ConfigParseError`).
