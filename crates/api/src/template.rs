@@ -79,30 +79,91 @@ impl Placeholder {
     /// Whether this text can have come of it. No value holds a `:`, a `/` or a blank, so that one cannot reach into what
     /// stands beside it.
     fn admits(self, text: &str) -> bool {
-        let bytes = text.as_bytes();
-        let session = |b: &u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(b);
+        let (shortest, longest) = self.lengths();
         match self {
-            Self::AccountId => bytes.len() == 12 && bytes.iter().all(u8::is_ascii_digit),
-            Self::AccessKeyId => {
-                (16..=128).contains(&bytes.len())
-                    && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
-            }
-            Self::SessionName => {
-                (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| session(b) && *b != b'@')
-            }
-            Self::PrincipalName | Self::SessionNameRaw => {
-                (1..=64).contains(&bytes.len()) && bytes.iter().all(session)
-            }
             Self::Ec2PrivateDnsName => is_node_name(text),
+            _ => (shortest..=longest).contains(&text.len()) && text.bytes().all(|byte| self.holds(byte)),
         }
     }
+
+    /// The fewest and the most bytes of a value.
+    const fn lengths(self) -> (usize, usize) {
+        match self {
+            Self::AccountId => (12, 12),
+            Self::AccessKeyId => (16, 128),
+            Self::PrincipalName | Self::SessionName | Self::SessionNameRaw => (1, 64),
+            Self::Ec2PrivateDnsName => (1, VALUE_BYTES_MAX),
+        }
+    }
+
+    /// Whether a value may hold this byte.
+    fn holds(self, byte: u8) -> bool {
+        match self {
+            Self::AccountId => byte.is_ascii_digit(),
+            Self::AccessKeyId => byte.is_ascii_alphanumeric() || byte == b'_',
+            Self::SessionName => is_of_session(byte) && byte != b'@',
+            Self::PrincipalName | Self::SessionNameRaw => is_of_session(byte),
+            Self::Ec2PrivateDnsName => is_of_label(byte) || matches!(byte, b'-' | b'.'),
+        }
+    }
+
+    /// Whether one of these bytes may come after the other in a value: next to a dot there is a letter or digit of a node's name.
+    fn may_follow(self, before: u8, byte: u8) -> bool {
+        let is_by_dot = |one: u8, other: u8| one == b'.' && !is_of_label(other);
+        self != Self::Ec2PrivateDnsName || !(is_by_dot(before, byte) || is_by_dot(byte, before))
+    }
+
+    /// Whether a value may begin, or end, with this byte.
+    fn may_border(self, byte: u8) -> bool {
+        self.holds(byte) && (self != Self::Ec2PrivateDnsName || is_of_label(byte))
+    }
+
+    /// How many bytes a value could go on for, were there no most of them.
+    fn run(self, bytes: &[u8]) -> usize {
+        let mut before = None;
+        let goes_on = |byte: &&u8| {
+            let last = before.replace(**byte);
+            self.holds(**byte) && last.is_none_or(|last| self.may_follow(last, **byte))
+        };
+        bytes.iter().take_while(goes_on).count()
+    }
+
+    /// Where the values can end that begin at one of these places. Both are in order, and each byte is looked at a few times at most:
+    /// how far a value can go on is the same from all places of a run, and what begins later ends no earlier.
+    fn ends(self, name: &[u8], starts: &[usize]) -> Vec<usize> {
+        let (shortest, longest) = self.lengths();
+        let borders = |at: usize| name.get(at).is_some_and(|byte| self.may_border(*byte));
+        let (mut ends, mut run_end, mut beyond_told) = (Vec::new(), 0, 0);
+        for &start in starts {
+            if start >= run_end {
+                run_end = start + self.run(name.get(start..).unwrap_or_default());
+            }
+            if !borders(start) {
+                continue;
+            }
+            let (first, last) = ((start + shortest).max(beyond_told), run_end.min(start + longest));
+            ends.extend((first..=last).filter(|end| borders(end - 1)));
+            beyond_told = last + 1;
+        }
+        ends
+    }
+}
+
+/// Whether the name of a session may hold this byte, as it is.
+fn is_of_session(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
+}
+
+/// Whether a label of a node's name may begin with this byte.
+fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 /// Whether the text may be a node's name: a DNS name in lower case (Kubernetes' rule for Node objects).
 #[must_use]
 pub fn is_node_name(text: &str) -> bool {
-    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (1..=253).contains(&text.len())
+    let plain = |b: &u8| is_of_label(*b);
+    (1..=VALUE_BYTES_MAX).contains(&text.len())
         && text.split('.').all(|label| {
             let bytes = label.as_bytes();
             bytes.first().is_some_and(plain)
@@ -264,31 +325,19 @@ impl Template {
 }
 
 /// Follows the parts with all places in the name that can have been reached, so that the time is bounded whatever the
-/// template: parts times places times the length of a value.
+/// template: parts times bytes of the name, but for texts of the template that are found again and again.
 fn fits(parts: &[Part], name: &str) -> bool {
     let mut reached = vec![0];
     for part in parts {
-        let mut next = Vec::new();
-        for &from in &reached {
-            let rest = name.get(from..).unwrap_or_default();
-            match part {
-                Part::Literal(text) if rest.starts_with(&**text) => next.push(from + text.len()),
-                Part::Literal(_) => {}
-                Part::Placeholder(placeholder) => {
-                    let ends =
-                        (1..=rest.len().min(VALUE_BYTES_MAX)).filter(|&end| rest.is_char_boundary(end));
-                    next.extend(
-                        ends.filter(|&end| rest.get(..end).is_some_and(|value| placeholder.admits(value)))
-                            .map(|end| from + end),
-                    );
-                }
+        reached = match part {
+            Part::Literal(text) => {
+                let stands = |from: &usize| name.get(*from..).is_some_and(|rest| rest.starts_with(&**text));
+                reached.into_iter().filter(stands).map(|from| from + text.len()).collect()
             }
-        }
-        next.sort_unstable();
-        next.dedup();
-        reached = next;
+            Part::Placeholder(placeholder) => placeholder.ends(name.as_bytes(), &reached),
+        };
     }
-    reached.contains(&name.len())
+    reached.last() == Some(&name.len())
 }
 
 impl fmt::Display for Template {
@@ -412,7 +461,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_of_the_longest_is_held_against_a_thousand_templates_in_no_time() {
+        let name = format!("x:{}", "a".repeat(NAME_BYTES_MAX - 2));
+        let started = std::time::Instant::now();
+        for number in 0..1_000 {
+            let placeholders = "{{EC2PrivateDNSName}}".repeat(PLACEHOLDERS_MAX);
+            let template = Template::parse(&format!("x:{placeholders}{number}")).unwrap();
+            assert!(!template.admits(&name), "{template}");
+        }
+        // It was more than a minute when all values were tried from all places, and far more without optimization.
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    }
+
     proptest! {
+        /// [`fits`] goes by what stands beside what in a value, the rest by whole values.
+        #[test]
+        fn where_a_value_ends_is_where_one_is_admitted(
+            name in "[a-zA-Z0-9.@:_é-]{0,24}|[a-c.-]{0,24}|[0-9A-Z]{0,40}|[a-]{240,262}",
+            starts in prop::collection::btree_set(0_usize..24, 0..4),
+        ) {
+            let starts: Vec<usize> = starts.into_iter().filter(|start| *start <= name.len()).collect();
+            for placeholder in Placeholder::ALL {
+                let is_end = |end: &usize| {
+                    starts.iter().any(|start| name.get(*start..*end).is_some_and(|value| placeholder.admits(value)))
+                };
+                let ends: Vec<usize> = (0..=name.len()).filter(is_end).collect();
+                prop_assert_eq!(placeholder.ends(name.as_bytes(), &starts), ends, "{:?} {:?}", placeholder, name);
+            }
+        }
+
         #[test]
         fn no_text_makes_the_parser_or_the_matcher_panic(text in "[a-zA-Z:{}@é]{0,40}", name in "\\PC{0,40}") {
             if let Ok(template) = Template::parse(&text) {
