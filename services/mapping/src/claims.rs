@@ -13,7 +13,7 @@ use lanyard_api::{
 use crate::{
     resolution::{Badge, RESERVED_USERNAME, Refused, TEMPLATE_REFUSED, counts_aws_auth, counts_entries},
     rules::{entry::GROUP_BYTES_MAX, identity_provider::RESERVED_GROUP_PREFIXES, shown},
-    snapshot::ClusterSnapshot,
+    snapshot::{ClusterSnapshot, LOOKED_AT_MAX, TooMany},
 };
 
 /// The configuration that the token was verified by is gone.
@@ -139,21 +139,27 @@ impl Read<'_> {
             return Err(Refused::new(TEMPLATE_REFUSED, message));
         }
         // Under a prefix nobody logs in by a template.
-        if prefix.is_empty() && self.can_be_a_principals(&name) {
-            let message = format!(
+        let can_be_a_principals = if prefix.is_empty() { self.can_be_a_principals(&name) } else { Ok(false) };
+        let message = match can_be_a_principals {
+            Ok(false) => return Ok(name),
+            Ok(true) => format!(
                 "the username becomes `{}`, which a template of an access entry or of aws-auth can become for a principal: use a prefix",
                 shown(&name)
-            );
-            return Err(Refused::new(TEMPLATE_REFUSED, message));
-        }
-        Ok(name)
+            ),
+            Err(TooMany) => format!(
+                "the username becomes `{}`, and more than {LOOKED_AT_MAX} templates of access entries or of aws-auth begin as it does, \
+                 more than are looked at to see whether one can become it: use a prefix, or give fewer principals templates that begin alike",
+                shown(&name)
+            ),
+        };
+        Err(Refused::new(TEMPLATE_REFUSED, message))
     }
 
     /// Whether a username with placeholders that counts can become this one. Those are left out that may become anybody's: while this issuer
     /// is there, nobody logs in by one.
-    fn can_be_a_principals(&self, name: &str) -> bool {
-        (counts_entries(self.mode) && self.snapshot.is_name_of_an_entrys_template(name))
-            || (counts_aws_auth(self.mode) && self.snapshot.is_name_of_a_lines_template(name))
+    fn can_be_a_principals(&self, name: &str) -> Result<bool, TooMany> {
+        Ok((counts_entries(self.mode) && self.snapshot.is_name_of_an_entrys_template(name)?)
+            || (counts_aws_auth(self.mode) && self.snapshot.is_name_of_a_lines_template(name)?))
     }
 
     /// OpenID Connect Core section 5.1; where the issuer says nothing, only if that is allowed.

@@ -24,6 +24,7 @@ pub(crate) use self::listed::Listed;
 pub(crate) use self::place::Place;
 use self::several::Several;
 use self::templates::Templates;
+pub(crate) use self::templates::{LOOKED_AT_MAX, TooMany};
 use crate::{
     blocks::BlockSet,
     key,
@@ -337,14 +338,14 @@ impl ClusterSnapshot {
         &self.issuers
     }
 
-    /// Whether a username is one that an entry's template can become.
-    pub(crate) fn is_name_of_an_entrys_template(&self, name: &str) -> bool {
+    /// Whether a username is one that an entry's template can become, if that can be said in time.
+    pub(crate) fn is_name_of_an_entrys_template(&self, name: &str) -> Result<bool, TooMany> {
         self.entry_templates.admit(name)
     }
 
-    /// Whether it is one that a line of aws-auth can.
-    pub(crate) fn is_name_of_a_lines_template(&self, name: &str) -> bool {
-        self.aws_auth.as_ref().is_some_and(|in_force| in_force.templates.admit(name))
+    /// Whether it is one that a line of aws-auth can, likewise.
+    pub(crate) fn is_name_of_a_lines_template(&self, name: &str) -> Result<bool, TooMany> {
+        self.aws_auth.as_ref().map_or(Ok(false), |in_force| in_force.templates.admit(name))
     }
 
     /// Whether a line of aws-auth does.

@@ -199,6 +199,33 @@ fn immunity_44_without_a_prefix_nobody_is_called_as_a_principals_template_can_be
 }
 
 #[test]
+fn where_too_many_templates_begin_as_a_name_does_its_login_is_refused() {
+    use AuthenticationMode::Api;
+    let line = |number: usize| {
+        let role = format!("arn:aws:iam::111122223333:role/r{number}");
+        format!("  - rolearn: {role}\n    username: 'x:{{{{EC2PrivateDNSName}}}}{number}'\n")
+    };
+    let lines: String = (0..=LOOKED_AT_MAX).map(line).collect();
+    let auth = AwsAuth::check(&format!("mapRoles: |\n{lines}")).auth;
+    assert_eq!(auth.lines.len(), LOOKED_AT_MAX + 1);
+    let mut own = config(ISSUER);
+    own.settings.username_prefix = Some("-".to_owned());
+    let snapshot = ClusterSnapshot::compile(Parts {
+        aws_auth: Some(Arc::new(InForce::compile(1, auth))),
+        identity_providers: vec![Arc::new(own)],
+        ..Parts::default()
+    });
+    let badge_of = |mode: AuthenticationMode, sub: &str| badge(mode, &snapshot, &ana(&[("sub", text(sub))]));
+    let refused = badge_of(BOTH, "x:ana").unwrap_err();
+    assert_eq!(refused.code, TEMPLATE_REFUSED);
+    for part in ["`x:ana`", "more than 64 templates", "use a prefix"] {
+        assert!(refused.message.contains(part), "{}", refused.message);
+    }
+    assert_eq!(badge_of(BOTH, "y:ana").unwrap().username, "y:ana");
+    assert_eq!(badge_of(Api, "x:ana").unwrap().username, "x:ana");
+}
+
+#[test]
 fn immunity_10_what_an_issuer_does_not_stand_by_and_what_is_reserved_is_refused() {
     let some = |text: &str| Some(text.to_owned());
     let bare = |s: &mut IdentityProviderSettings| {

@@ -1,6 +1,6 @@
 //! What usernames with placeholders can become.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 use lanyard_api::template::Template;
@@ -8,16 +8,24 @@ use lanyard_iam::AccountId;
 
 use crate::rules::{entry::reserved_prefix, sure};
 
+/// Most templates that one name is held against. One costs some ten microseconds, and all of them one login that nothing can interrupt.
+pub(crate) const LOOKED_AT_MAX: usize = 64;
+
 /// The names that templates can become, but for those that no issuer's people may have anyway, as an entry's default ones, and for those of
 /// templates by which nobody logs in beside an issuer without a prefix.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     /// Where all of a template is sure.
     names: HashSet<Box<str>, RandomState>,
-    /// The others, by the [`space`] of what is sure of them. A look at a name costs what there is in its own, and in the one without a
-    /// name: few have no text of their own with a `:` first.
-    by_space: HashMap<Box<str>, HashSet<Template, RandomState>, RandomState>,
+    /// The others, by how what they become begins. A look at a name costs what there is for its own beginnings.
+    by_start: HashMap<Box<str>, HashSet<Template, RandomState>, RandomState>,
+    /// How long the beginnings are.
+    lengths: BTreeSet<usize>,
 }
+
+/// More templates begin as a name does than [`LOOKED_AT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 impl Templates {
     /// Adds a username, whose principal has this canonical ARN if it is a single one.
@@ -35,23 +43,27 @@ impl Templates {
             return;
         }
         // One that became too long for a template is held against names as it was written, and so admits what it did and more.
-        let (space, template) = match Template::parse(&filled) {
-            Ok(template) => (space(start), template),
-            Err(_) => (space(username.literal_prefix()), username.clone()),
-        };
-        self.by_space.entry(space.into()).or_default().insert(template);
+        let template = Template::parse(&filled).unwrap_or_else(|_| username.clone());
+        let start: Box<str> = template.literal_prefix().into();
+        self.lengths.insert(start.len());
+        self.by_start.entry(start).or_default().insert(template);
     }
 
     /// Whether one of them can become this name.
-    pub(super) fn admit(&self, name: &str) -> bool {
-        let mut spaces = ["", space(name)].into_iter().filter_map(|space| self.by_space.get(space));
-        self.names.contains(name) || spaces.any(|all| all.iter().any(|template| template.admits(name)))
+    ///
+    /// # Errors
+    /// [`TooMany`] where it would take too long to say.
+    pub(super) fn admit(&self, name: &str) -> Result<bool, TooMany> {
+        if self.names.contains(name) {
+            return Ok(true);
+        }
+        let starts = self.lengths.range(..=name.len()).filter_map(|length| name.get(..*length));
+        let alike: Vec<_> = starts.filter_map(|start| self.by_start.get(start)).collect();
+        if alike.iter().map(|all| all.len()).sum::<usize>() > LOOKED_AT_MAX {
+            return Err(TooMany);
+        }
+        Ok(alike.into_iter().flatten().any(|template| template.admits(name)))
     }
-}
-
-/// A text up to its first `:`; nothing where there is none.
-fn space(text: &str) -> &str {
-    text.split_inclusive(':').next().filter(|first| first.ends_with(':')).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -95,7 +107,42 @@ mod tests {
             ("system:node:a", false),
             ("", false),
         ] {
-            assert_eq!(templates.admit(name), admitted, "{name}");
+            assert_eq!(templates.admit(name), Ok(admitted), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_is_held_against_so_many_templates_and_no_more() {
+        let dev = Some("arn:aws:iam::111122223333:role/dev");
+        let templates = |usernames: &mut dyn Iterator<Item = String>| {
+            let mut templates = Templates::default();
+            for username in usernames {
+                let username = Template::parse(&username).unwrap();
+                templates.add(&username, "111122223333".parse().unwrap(), dev);
+            }
+            templates
+        };
+        let four = "{{EC2PrivateDNSName}}".repeat(4);
+        let crowd = |most: usize| templates(&mut (0..most).map(|number| format!("x:{four}{number}")));
+        assert_eq!(crowd(LOOKED_AT_MAX).admit("x:abcd7"), Ok(true));
+        assert_eq!(crowd(LOOKED_AT_MAX).admit("x:abcd"), Ok(false));
+        let crowd = crowd(5_000);
+        assert_eq!(crowd.admit("x:abcd7"), Err(TooMany));
+        assert_eq!(crowd.admit(&format!("x:{}", "a".repeat(1_022))), Err(TooMany));
+        // Of names that begin otherwise none is looked at.
+        assert_eq!(crowd.admit("y:abcd7"), Ok(false));
+        // Many that begin each in its own way are no crowd; many of which each begins as the next does are.
+        let each = templates(&mut (0..5_000).map(|number| format!("team-{number}:{{{{SessionName}}}}")));
+        assert_eq!(each.admit("team-7:ana"), Ok(true));
+        assert_eq!(each.admit("team-x:ana"), Ok(false));
+        let longer = |most: usize| {
+            let start = |length: usize| format!("x:{}{{{{SessionName}}}}", "a".repeat(length));
+            templates(&mut (0..most).map(start))
+        };
+        assert_eq!(longer(1_000).admit(&"x:".repeat(500)), Ok(false));
+        assert_eq!(longer(1_000).admit(&format!("x:{}", "a".repeat(900))), Err(TooMany));
+        // A length may end amid a character.
+        let mut two = ["a:{{SessionName}}", "xé:{{SessionName}}"].map(String::from).into_iter();
+        assert_eq!(templates(&mut two).admit("xé:ana"), Ok(true));
     }
 }
