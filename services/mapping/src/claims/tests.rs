@@ -190,8 +190,10 @@ fn immunity_44_without_a_prefix_nobody_is_called_as_a_principals_template_can_be
             assert_eq!(code(mode, &apart, sub), wanted, "{sub} {mode:?}");
         }
     }
-    // Of one user all is sure.
+    // Of one user all is sure, but for the letters that IAM has for what a line writes in others.
     assert_eq!(code(BOTH, &with("-", "{{PrincipalName}}", "x"), "root"), TEMPLATE_REFUSED);
+    assert_eq!(code(BOTH, &with("-", "{{PrincipalName}}", "x"), "Root"), TEMPLATE_REFUSED);
+    assert_eq!(code(BOTH, &with("-", "x", "{{PrincipalName}}:{{SessionName}}"), "Dev:ana"), TEMPLATE_REFUSED);
     // By a template that could become anybody's no principal logs in meanwhile, so that it keeps out nobody here.
     assert_eq!(code(BOTH, &with("-", "x", "{{SessionNameRaw}}"), "ana@corp.example"), "");
     // Nor does any under a prefix.

@@ -12,7 +12,8 @@ use crate::rules::{entry::reserved_prefix, sure};
 pub(crate) const LOOKED_AT_MAX: usize = 64;
 
 /// The names that templates can become, but for those that no issuer's people may have anyway, as an entry's default ones, and for those of
-/// templates by which nobody logs in beside an issuer without a prefix.
+/// templates by which nobody logs in beside an issuer without a prefix. All in lower case: principals are found ignoring case, so that whoever
+/// logs in may write their name in other letters than the entry or line that it is filled in from here.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     /// Where all of a template is sure.
@@ -39,22 +40,23 @@ impl Templates {
             return;
         }
         if sure::is_whole(&filled) {
-            self.names.insert(filled.into());
+            self.names.insert(filled.to_ascii_lowercase().into());
             return;
         }
         // One that became too long for a template is held against names as it was written, and so admits what it did and more.
-        let template = Template::parse(&filled).unwrap_or_else(|_| username.clone());
+        let template = Template::parse(&filled).map_or_else(|_| username.folded(), |filled| filled.folded());
         let start: Box<str> = template.literal_prefix().into();
         self.lengths.insert(start.len());
         self.by_start.entry(start).or_default().insert(template);
     }
 
-    /// Whether one of them can become this name.
+    /// Whether one of them can become this name, in whatever letter case.
     ///
     /// # Errors
     /// [`TooMany`] where it would take too long to say.
     pub(super) fn admit(&self, name: &str) -> Result<bool, TooMany> {
-        if self.names.contains(name) {
+        let name = name.to_ascii_lowercase();
+        if self.names.contains(name.as_str()) {
             return Ok(true);
         }
         let starts = self.lengths.range(..=name.len()).filter_map(|length| name.get(..*length));
@@ -62,7 +64,7 @@ impl Templates {
         if alike.iter().map(|all| all.len()).sum::<usize>() > LOOKED_AT_MAX {
             return Err(TooMany);
         }
-        Ok(alike.into_iter().flatten().any(|template| template.admits(name)))
+        Ok(alike.into_iter().flatten().any(|template| template.admits(&name)))
     }
 }
 
@@ -81,6 +83,7 @@ mod tests {
             ("{{AccountID}}:{{SessionName}}", dev),
             ("{{PrincipalName}}", dev),
             ("{{PrincipalName}}:x", None),
+            ("{{PrincipalName}}:{{SessionName}}", Some("arn:aws:iam::111122223333:role/Qa")),
             ("{{SessionNameRaw}}", dev),
             ("{{PrincipalName}}", None),
             ("arn:aws:sts::111122223333:assumed-role/dev/{{SessionName}}", dev),
@@ -100,6 +103,11 @@ mod tests {
             ("444455556666:ana", false),
             ("dev", true),
             ("deva", false),
+            // In other letters than it was written in.
+            ("Dev", true),
+            ("QA:ana", true),
+            ("qa:ana", true),
+            ("Ops:ana", true),
             ("anybody:x", true),
             ("anybody:y", false),
             ("cto@corp.example", false),

@@ -379,6 +379,12 @@ pub(crate) async fn immunity_44_no_session_is_called_as_somebody_of_an_issuer_wi
     assert_eq!(bench.name_of(&cluster, &cto).await, "ops:cto@corp.example");
     assert_eq!(bench.name_of_oidc(&cluster, &named("cto@corp.example")).await, "cto@corp.example");
     assert_eq!(bench.name_of_oidc(&cluster, &named("ops:cto@corp.example")).await, "template_refused");
+    // The line is the role's however it is written, and the name is as IAM has it.
+    let other_case = map("Ops", "'{{PrincipalName}}:{{SessionName}}'");
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), other_case).await.unwrap();
+    let chief = identity(&of(OWN, "assumed-role/ops/chief"), "AROAOPS");
+    assert_eq!(bench.name_of(&cluster, &chief).await, "ops:chief");
+    assert_eq!(bench.name_of_oidc(&cluster, &named("ops:chief")).await, "template_refused");
     let pushed = push("'{{SessionNameRaw}}'").await;
     let [finding] = pushed.findings.as_slice() else { panic!("{:?}", pushed.findings) };
     assert_eq!((finding.effect, finding.path.as_str()), (AwsAuthEffect::Kept, "mapRoles[0].username"));
