@@ -261,8 +261,10 @@ pub struct EntryEvent {
     /// The cluster's revision up to which all has been told with this event: of what is told at once the last one alone has the one by
     /// which it had happened.
     pub revision: Revision,
-    /// The cluster: one that is made anew under the id is another.
-    pub cluster: ClusterUid,
+    /// The cluster: one that is made anew under the id is another. None where the hub is of before clusters were told, when every event of
+    /// what is told at once had the revision of the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterUid>,
     /// The entry; none in [`EntryEventKind::Bookmark`] and [`EntryEventKind::Reset`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryDetail>,

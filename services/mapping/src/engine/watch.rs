@@ -147,7 +147,7 @@ impl Watch {
 
     /// What is told of no entry.
     fn bare(&self, kind: EntryEventKind) -> EntryEvent {
-        EntryEvent { kind, revision: self.revision, cluster: self.cluster.uid, entry: None }
+        EntryEvent { kind, revision: self.revision, cluster: Some(self.cluster.uid), entry: None }
     }
 
     /// Takes the cluster as it is now, if it is.

@@ -109,9 +109,11 @@ fake! { Entries {
     ) -> Result<EntryEvents, CallError> {
         self.note(format!("watch_entries {:?} {cluster} {after:?}", by.value.kind));
         let (kind, revision) = (EntryEventKind::Added, Revision(3));
-        let added = EntryEvent { kind, revision, cluster: uid(3), entry: Some(entry()) };
+        let added = EntryEvent { kind, revision, cluster: Some(uid(3)), entry: Some(entry()) };
         let bookmark = EntryEvent { kind: EntryEventKind::Bookmark, entry: None, ..added.clone() };
-        let events = vec![Ok(added), Ok(bookmark), Err(CallError::not_found("cluster", "dev"))];
+        // As a hub of before clusters were told sends it.
+        let unnamed = EntryEvent { cluster: None, ..bookmark.clone() };
+        let events = vec![Ok(added), Ok(bookmark), Ok(unnamed), Err(CallError::not_found("cluster", "dev"))];
         Ok(stream::iter(events).boxed())
     }
 }

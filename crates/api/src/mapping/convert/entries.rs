@@ -39,7 +39,7 @@ convert! { PolicyAssociation = pb::PolicyAssociation {
 convert! { EntryDetail = pb::AccessEntryDetail { entry: message, arn: plain, state: choice, associations: items } }
 wire_enum! { EntryEventKind = pb::access_entry_event::Kind { Added, Changed, Deleted, Bookmark, Reset } }
 convert! { EntryEvent = pb::AccessEntryEvent {
-    kind: choice, revision: revision, entry: optional_message; cluster = cluster_uid: text,
+    kind: choice, revision: revision, entry: optional_message; cluster = cluster_uid: text_or_none,
 } }
 convert! { EntryMatch = pb::AccessEntryMatch { principal_arn: text, principal_id: plain, mapped_by: plain } }
 convert! { EntryMatches = pb::AccessEntryMatches {

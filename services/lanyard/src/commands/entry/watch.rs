@@ -43,7 +43,7 @@ pub(super) async fn run(
                 match next_of(&mut events).await {
                     Some(Ok(event)) => {
                         tries = 0;
-                        after = Some(WatchEnd { revision: event.revision, cluster: Some(event.cluster) });
+                        after = end_of(&event).or(after);
                         show(context.output, &event)?;
                     }
                     Some(Err(error)) => break Some(error),
@@ -62,6 +62,13 @@ pub(super) async fn run(
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// Where a watch may go on that has told this event. A hub that does not tell the cluster gives all that it tells at once the revision of the
+/// last, so that its bookmarks alone say that nothing is missing.
+fn end_of(event: &EntryEvent) -> Option<WatchEnd> {
+    let is_whole = event.cluster.is_some() || event.kind == EntryEventKind::Bookmark;
+    is_whole.then_some(WatchEnd { revision: event.revision, cluster: event.cluster })
 }
 
 /// What comes next; none where the watch has ended, or its connection leads to nobody any more, which shows as silence alone.
@@ -96,7 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_says_nothing_is_listened_to_for_a_while_alone() {
-        let (kind, revision, cluster) = (EntryEventKind::Bookmark, Revision(7), ClusterUid::random());
+        let (kind, revision, cluster) = (EntryEventKind::Bookmark, Revision(7), Some(ClusterUid::random()));
         let event = move || EntryEvent { kind, revision, cluster, entry: None };
         let late = async move {
             tokio::time::sleep(SILENT_MAX - Duration::from_secs(1)).await;
@@ -106,5 +113,18 @@ mod tests {
         assert_eq!(next_of(&mut events).await, Some(Ok(event())));
         assert_eq!(next_of(&mut events).await, None);
         assert_eq!(next_of(&mut stream::empty().boxed()).await, None);
+    }
+
+    #[test]
+    fn of_a_hub_that_does_not_tell_the_cluster_a_bookmark_alone_is_gone_on_from() {
+        let revision = Revision(7);
+        let told = |kind, cluster| end_of(&EntryEvent { kind, revision, cluster, entry: None });
+        let named = Some(ClusterUid::random());
+        for kind in [EntryEventKind::Added, EntryEventKind::Reset, EntryEventKind::Bookmark] {
+            assert_eq!(told(kind, named), Some(WatchEnd { revision, cluster: named }));
+        }
+        assert_eq!(told(EntryEventKind::Bookmark, None), Some(WatchEnd { revision, cluster: None }));
+        assert_eq!(told(EntryEventKind::Added, None), None);
+        assert_eq!(told(EntryEventKind::Reset, None), None);
     }
 }
