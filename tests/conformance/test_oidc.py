@@ -343,9 +343,18 @@ def test_each_way_that_claims_make_nobody_is_explained_with_what_mends_it(hub, c
         ({"hd": None}, "claim_missing", f"identity-provider list {cluster.id}"),
         ({"email": "system:admin"}, "reserved_username", "--username-prefix"),
         ({"groups": ["system:masters"]}, "reserved_group", "--groups-prefix"),
+        # Entra ID's overage, in both its forms.
+        ({"groups": None, "_claim_names": {"groups": "src1"}}, "claim_distributed", "--groups-claim"),
+        ({"groups": None, "hasgroups": True}, "claim_distributed", "--groups-claim"),
     ]
     for claims, code, advice in cases:
         explained_as(hub, cluster, token(**claims), "mapping", code, advice)
+    # A claim in another is none that is named.
+    nested = token(groups=None, realm_access={"groups": ["devs"]})
+    told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=nested)
+    lines = next(stage["lines"] for stage in told["stages"] if stage["name"] == "mapping")
+    groups = next(line for line in lines if line.startswith("groups: "))
+    assert groups.startswith("groups: none: ") and groups.endswith("has `email`, `email_verified`, `hd`"), told
     explained_by_id(hub, cluster, token(hd="example.org"), "required_claim")
 
 

@@ -209,6 +209,12 @@ async fn entra_id_names_groups_by_id_and_says_nothing_of_addresses() {
     );
     assert_eq!(suite.lists_pods(&ana).await, Verdict::NoOpinion);
     assert_eq!(name(&suite.log_in(&issuer, of_ana("other")).await), "required_claim");
+    // Who is in more groups than a token has room for.
+    let mut overage = of_ana(tenant);
+    overage.as_object_mut().unwrap().remove("groups");
+    overage["_claim_names"] = json!({"groups": "src1"});
+    overage["_claim_sources"] = json!({"src1": {"endpoint": "https://graph.example/ana/getMemberObjects"}});
+    assert_eq!(name(&suite.log_in(&issuer, overage).await), "claim_distributed");
 }
 
 #[tokio::test]

@@ -130,7 +130,8 @@ pub struct OidcIdentity {
     pub issuer: String,
     /// The claim `sub`: who it is, for as long as the issuer lives.
     pub subject: String,
-    /// The claims that the configuration names, as far as the token has them.
+    /// The claims that the configuration names, as far as the token has them, and which of them it says that the issuer keeps elsewhere
+    /// ([`CLAIM_NAMES`](crate::mapping::CLAIM_NAMES)).
     pub claims: BTreeMap<String, ClaimValue>,
 }
 

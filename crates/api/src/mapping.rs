@@ -33,9 +33,9 @@ pub use entries::{
     PolicyAssociation, PrincipalPage, UpdateAccessEntry, WatchEnd,
 };
 pub use identity_providers::{
-    AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,
-    IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
-    NO_PREFIX, SHARED_AUDIENCE_TAG,
+    AssociateIdentityProvider, CLAIM_NAMES, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, GROUPS_CLAIM,
+    HAS_GROUPS_CLAIM, IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderRef,
+    IdentityProviderSettings, IdentityProviders, NO_PREFIX, SHARED_AUDIENCE_TAG,
 };
 pub use lanyard_proto::{PrincipalArnList, PrincipalArns};
 pub use rule::Rule;

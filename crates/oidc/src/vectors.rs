@@ -95,6 +95,15 @@ async fn entra_id() {
     assert_eq!(claims.email(EmailVerified::Required), Err(JwtRefusal::EmailVerifiedMissing));
     assert_eq!(claims.email(EmailVerified::MayBeAbsent), Ok("ana@example.com"));
     assert_eq!(claims.require("tid", tenant), Ok(()));
+    // Who is in more groups than a token has room for.
+    let mut overage = of_ana.clone();
+    overage["groups"] = Value::Null;
+    overage["_claim_names"] = json!({"groups": "src1"});
+    overage["_claim_sources"] = json!({"src1": {"endpoint": "https://graph.example/ana/getMemberObjects"}});
+    let claims = vector.claims(header.clone(), overage, audience).await;
+    assert_eq!(claims.texts("groups"), Ok(None));
+    assert!(claims.has_member("_claim_names", "groups") && !claims.has_member("_claim_names", "wids"));
+    assert!(!claims.has_member("tid", "groups") && !claims.has_member("groups", "groups"));
     let mut of_other = of_ana;
     of_other["iss"] =
         "https://login.microsoftonline.example/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0".into();

@@ -9,7 +9,8 @@ mod trust;
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, CallError, ClusterId, Fault, Identity, IdentityPart, Standing, UserInfo, Vouched,
+    Actor, Authority, CallError, ClusterId, Fault, Identity, IdentityPart, OidcIdentity, Standing, UserInfo,
+    Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
     mapping::{
@@ -178,7 +179,7 @@ pub(crate) async fn explain<S: Services>(
     let services = &gateway.parts.services;
     let cluster = services.mapping().get_cluster(by.clone(), query.cluster.clone()).await?;
     let mut trace = Trace::default();
-    let mut is_of_oidc = false;
+    let mut oidc_claims = None;
     let resolution = match query.subject {
         Subject::Token(token) if token.expose_secret().starts_with(BREAK_GLASS_PREFIX) => {
             let asked = query.attributes.as_ref();
@@ -203,7 +204,9 @@ pub(crate) async fn explain<S: Services>(
             };
             trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
             trace.identity("verified", verified.identity.value.parts());
-            is_of_oidc = matches!(&*verified.identity.value, Identity::Oidc(_));
+            if let Identity::Oidc(oidc) = &*verified.identity.value {
+                oidc_claims = Some(claims_text(oidc));
+            }
             let ask = ResolveQuery { cluster: cluster.uid, identity: verified.identity, explain: true };
             match services.mapping().resolve(ask).await {
                 Ok(resolution) => resolution,
@@ -224,7 +227,7 @@ pub(crate) async fn explain<S: Services>(
             services.mapping().preview(by, ask).await?
         }
     };
-    let mapped = match let_in(resolution, is_of_oidc, &cluster) {
+    let mapped = match let_in(resolution, oidc_claims.is_some(), &cluster) {
         Ok(mapped) => mapped,
         Err(no) => {
             trace.stage("mapping", StageOutcome::Refused, &no.code, no.lines);
@@ -232,7 +235,7 @@ pub(crate) async fn explain<S: Services>(
             return Ok(trace.end(FinalVerdict::Unauthorized));
         }
     };
-    trace.stage("mapping", StageOutcome::Passed, "mapped", mapping_lines(&mapped));
+    trace.stage("mapping", StageOutcome::Passed, "mapped", mapping_lines(&mapped, oidc_claims.as_deref()));
     let Some(attributes) = query.attributes else {
         return Ok(trace.end(FinalVerdict::Allowed));
     };
@@ -348,17 +351,26 @@ fn token_lines(verified: &Verified) -> Vec<String> {
     ]
 }
 
-fn mapping_lines(mapped: &Mapped) -> Vec<String> {
+/// What of the claims that its configuration names a token has: a claim for groups that is not among them is absent, or below another.
+fn claims_text(identity: &OidcIdentity) -> String {
+    let names: Vec<String> = identity.claims.keys().map(|name| format!("`{name}`")).collect();
+    format!("of the claims that the configuration names, the token has {}", names.join(", "))
+}
+
+/// `oidc_claims` is what of them the token of an issuer has.
+fn mapping_lines(mapped: &Mapped, oidc_claims: Option<&str>) -> Vec<String> {
+    let groups = match (mapped.user.groups.as_slice(), oidc_claims) {
+        ([], None) => "none".to_owned(),
+        ([], Some(claims)) => format!("none: {claims}"),
+        (groups, _) => groups.join(", "),
+    };
     let how = serde_json::to_value(mapped.matched_by).ok();
     let how = how.as_ref().and_then(|value| value.as_str()).unwrap_or_default().replace('_', " ");
     vec![
         format!("by: {}", mapped.grant.name),
         format!("matched by: {how}"),
         format!("username: {}", mapped.user.username),
-        format!(
-            "groups: {}",
-            if mapped.user.groups.is_empty() { "none".to_owned() } else { mapped.user.groups.join(", ") }
-        ),
+        format!("groups: {groups}"),
         format!("revision: {}", mapped.grant.revision),
     ]
 }

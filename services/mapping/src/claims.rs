@@ -7,7 +7,10 @@ use lanyard_api::{
     ClaimValue, OidcIdentity,
     aws_auth::RESERVED_USERNAME_PREFIXES,
     grants,
-    mapping::{AuthenticationMode, EMAIL_CLAIM, Grant, GrantKind, IdentityProviderSettings, MatchedBy},
+    mapping::{
+        AuthenticationMode, CLAIM_NAMES, EMAIL_CLAIM, GROUPS_CLAIM, Grant, GrantKind, HAS_GROUPS_CLAIM,
+        IdentityProviderSettings, MatchedBy,
+    },
 };
 
 use crate::{
@@ -22,6 +25,8 @@ pub(crate) const PROVIDER_GONE: &str = "provider_gone";
 const CLAIM_MISSING: &str = "claim_missing";
 /// A claim is of a type that nothing can be made of.
 const CLAIM_TYPE: &str = "claim_type";
+/// A claim is not in the token, for the issuer keeps it elsewhere: there is too much in it.
+const CLAIM_DISTRIBUTED: &str = "claim_distributed";
 /// A required claim has another value.
 const REQUIRED_CLAIM: &str = "required_claim";
 /// The issuer says that the address is not verified.
@@ -182,6 +187,14 @@ impl Read<'_> {
         let Some(claim) = &self.settings.groups_claim else { return Ok(Vec::new()) };
         let prefix = self.settings.groups_prefix();
         let given = match self.identity.claims.get(claim) {
+            None if self.is_elsewhere(claim) => {
+                let message = format!(
+                    "the token has no claim `{claim}`, for it would hold too much: the issuer says that it is elsewhere, where nobody asks. \
+                     Let it send fewer groups, in Entra ID those alone that are assigned to the application, or take app roles in their \
+                     place (claim `roles`)"
+                );
+                return Err(Refused::new(CLAIM_DISTRIBUTED, message));
+            }
             // An issuer leaves the claim out for who is in no group.
             None => return Ok(Vec::new()),
             Some(ClaimValue::Text(one)) => std::slice::from_ref(one),
@@ -198,6 +211,14 @@ impl Read<'_> {
             groups.push(self.group(prefix, text)?);
         }
         Ok(groups)
+    }
+
+    /// Whether the issuer says of a claim that is not there that there is one. Kubernetes asks for it, and refuses the login where it cannot.
+    fn is_elsewhere(&self, claim: &str) -> bool {
+        let of = |name: &str| self.identity.claims.get(name);
+        let is_among = |names: &[String]| names.iter().any(|name| name == claim);
+        matches!(of(CLAIM_NAMES), Some(ClaimValue::Texts(names)) if is_among(names))
+            || (claim == GROUPS_CLAIM && of(HAS_GROUPS_CLAIM) == Some(&ClaimValue::Flag(true)))
     }
 
     fn group(&self, prefix: &str, text: &str) -> Result<String, Refused> {

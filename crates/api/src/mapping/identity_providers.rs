@@ -19,6 +19,16 @@ pub const DEFAULT_USERNAME_CLAIM: &str = "sub";
 /// The one claim that needs no prefix of its own: its issuer vouches for it beyond itself (Kubernetes).
 pub const EMAIL_CLAIM: &str = "email";
 
+/// The claim whose members are the claims that an issuer keeps elsewhere (OpenID Connect Core section 5.6.2). Of a token that was verified its
+/// value is the list of those among them that its configuration names.
+pub const CLAIM_NAMES: &str = "_claim_names";
+
+/// The claim by which Entra ID says in place of [`GROUPS_CLAIM`] that there are groups, where a token has no room for them.
+pub const HAS_GROUPS_CLAIM: &str = "hasgroups";
+
+/// The claim that [`HAS_GROUPS_CLAIM`] is about.
+pub const GROUPS_CLAIM: &str = "groups";
+
 /// The tag by which a configuration says, when it is associated, that other clusters may take tokens for its audience too: what
 /// [`IdentityProviderSettings::shared_audience`] says, for clients of AWS, whose model has no such setting. Its value is `true`.
 pub const SHARED_AUDIENCE_TAG: &str = "lanyard:shared-audience";
@@ -98,7 +108,9 @@ impl IdentityProviderSettings {
         let username = self.username_claim();
         let verified = (username == EMAIL_CLAIM).then_some("email_verified");
         let required = self.required_claims.keys().map(String::as_str);
-        let named = [username].into_iter().chain(verified).chain(self.groups_claim.as_deref());
+        let groups = self.groups_claim.as_deref();
+        let has_groups = (groups == Some(GROUPS_CLAIM)).then_some(HAS_GROUPS_CLAIM);
+        let named = [username].into_iter().chain(verified).chain(groups).chain(has_groups);
         let mut claims: Vec<&str> = named.chain(required).collect();
         claims.sort_unstable();
         claims.dedup();
@@ -231,7 +243,7 @@ mod tests {
             required_claims: required.clone(),
             ..settings(claim, None, None)
         };
-        assert_eq!(named(None).claims(), ["groups", "hd", "sub"]);
-        assert_eq!(named(Some("email")).claims(), ["email", "email_verified", "groups", "hd"]);
+        assert_eq!(named(None).claims(), ["groups", "hasgroups", "hd", "sub"]);
+        assert_eq!(named(Some("email")).claims(), ["email", "email_verified", "groups", "hasgroups", "hd"]);
     }
 }

@@ -60,6 +60,12 @@ impl Claims {
         value.as_bool().map(Some).ok_or_else(|| wrong_type(name, "true or false"))
     }
 
+    /// Whether a claim is an object that has a member of this name.
+    #[must_use]
+    pub fn has_member(&self, name: &str, member: &str) -> bool {
+        present(&self.members, name).is_some_and(|value| value.get(member).is_some())
+    }
+
     /// The address in `email`, if the issuer stands by it (OpenID Connect Core section 5.1): never where it says that the
     /// address is not verified, and where it says nothing only if that is allowed.
     ///

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_api::{ClaimValue, Denial, Fault, OidcIdentity, authn::Refusal};
+use lanyard_api::{ClaimValue, Denial, Fault, OidcIdentity, authn::Refusal, mapping::CLAIM_NAMES};
 use lanyard_oidc::{Claims, Jwt, JwtAnswer, JwtRefusal, OidcFault};
 use time::OffsetDateTime;
 
@@ -34,6 +34,11 @@ pub(crate) async fn verify(view: &ProviderView, jwt: Jwt<'_>) -> Result<Result<K
             Ok(None) => {}
             Err(refused) => return Ok(Err(refusal(view, &refused))),
         }
+    }
+    let elsewhere = view.claims.iter().filter(|name| claims.has_member(CLAIM_NAMES, name));
+    let elsewhere: Vec<String> = elsewhere.map(ToString::to_string).collect();
+    if !elsewhere.is_empty() {
+        named.insert(CLAIM_NAMES.to_owned(), ClaimValue::Texts(elsewhere));
     }
     let identity = OidcIdentity {
         config: view.config.id,

@@ -99,6 +99,18 @@ async fn a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on(sta
         assert_eq!((answer.not_after, answer.cached), (world.now() + Duration::minutes(10), false));
     }
     assert_eq!((issuer.calls_of(Document::Keys), issuer.stray_calls()), (1, 0), "keys are kept");
+    // As Entra ID sends it for who is in more groups than a token has room for.
+    let source = json!({"endpoint": "https://graph.example/ana/getMemberObjects"});
+    let overage = json!({
+        "_claim_names": {"groups": "src1", "wids": "src1"}, "_claim_sources": {"src1": source}, "hasgroups": true,
+    });
+    let answer = verified(world.ask(&token(&world, &issuer, overage), &world.cluster).await);
+    let Identity::Oidc(identity) = &*answer.identity.value else { panic!("{answer:?}") };
+    let elsewhere = [
+        ("_claim_names", ClaimValue::Texts(vec!["groups".to_owned()])),
+        ("hasgroups", ClaimValue::Flag(true)),
+    ];
+    assert_eq!(identity.claims, elsewhere.map(|(name, value)| (name.to_owned(), value)).into());
 }
 
 async fn a_token_of_any_other_issuer_is_not_ours(start: Start) {

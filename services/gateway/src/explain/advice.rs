@@ -193,6 +193,12 @@ pub(super) fn of_oidc(code: &str, cluster: &ClusterId) -> String {
             "associate a configuration with a prefix of its own for groups (`--groups-prefix`), or let the issuer leave the \
              group out"
         }
+        "claim_distributed" => {
+            return format!(
+                "let the issuer send fewer groups, as those alone that are assigned to the application, or associate a configuration \
+                 with another claim (`--groups-claim`); `lanyard identity-provider list {cluster}` shows which one it is now"
+            );
+        }
         "claim_missing" | "claim_type" | "claim_too_long" | "claim_invalid" | "claim_date" | "subject" => {
             return format!(
                 "`lanyard identity-provider list {cluster}` says what claims become: let the issuer send others, or associate \
@@ -326,6 +332,7 @@ pub(super) mod tests {
             ("reserved_group", "--groups-prefix"),
             ("claim_missing", "identity-provider list dev"),
             ("claim_type", "identity-provider list dev"),
+            ("claim_distributed", "assigned to the application"),
             ("subject", "identity-provider list dev"),
             ("blocked", "lanyard block list"),
             ("jwt_duplicate_member", "lanyard token inspect"),

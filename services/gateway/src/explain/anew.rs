@@ -114,7 +114,7 @@ async fn of_knock<S: Services>(
     let mut lines = vec![format!("as of: {}", moment_text(&gateway.parts.clock.now()))];
     Ok(match let_in(resolution, false, cluster) {
         Ok(mapped) => {
-            lines.extend(mapping_lines(&mapped));
+            lines.extend(mapping_lines(&mapped, None));
             let stage = Stage {
                 name: "mapping now",
                 outcome: StageOutcome::Passed,

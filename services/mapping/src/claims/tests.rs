@@ -113,8 +113,21 @@ fn claims_become_username_and_groups_as_kubernetes_has_it() {
     };
     let verified = ("email_verified", ClaimValue::Flag(true));
     let ana_at = ("email", text("ana@example.com"));
+    let (names, has) =
+        (|claim: &str| ("_claim_names", texts(&[claim])), ("hasgroups", ClaimValue::Flag(true)));
+    let roles = |s: &mut IdentityProviderSettings| s.groups_claim = some("roles");
     let cases = [
         (come_to(&|_| (), &[sub("ana")]), "https://okta.example#ana []"),
+        // Who is in too many groups is not let in with none of them.
+        (come_to(&|_| (), &[sub("ana"), names("groups")]), "claim_distributed"),
+        (come_to(&|_| (), &[sub("ana"), has.clone()]), "claim_distributed"),
+        (come_to(&|_| (), &[sub("ana"), ("hasgroups", text("true"))]), "https://okta.example#ana []"),
+        (come_to(&|_| (), &[sub("ana"), names("sub")]), "https://okta.example#ana []"),
+        (come_to(&roles, &[sub("ana"), names("groups"), has.clone()]), "https://okta.example#ana []"),
+        (
+            come_to(&|_| (), &[sub("ana"), names("groups"), has, ("groups", texts(&["a"]))]),
+            "https://okta.example#ana [okta:a]",
+        ),
         (
             come_to(&|_| (), &[sub("ana"), ("groups", texts(&["a", "b"]))]),
             "https://okta.example#ana [okta:a,okta:b]",
