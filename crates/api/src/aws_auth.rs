@@ -243,6 +243,8 @@ struct Findings {
     more: usize,
     /// Whether one of those leaves something out.
     more_is_left_out: bool,
+    /// Whether one is fatal.
+    is_fatal: bool,
 }
 
 impl Findings {
@@ -262,7 +264,10 @@ impl Findings {
     }
 
     fn push(&mut self, effect: AwsAuthEffect, at: Option<tree::Position>, path: String, message: String) {
-        if self.list.len() >= FINDINGS_MAX && effect != AwsAuthEffect::Fatal {
+        // The first that is fatal is told however many there are.
+        let is_news = effect == AwsAuthEffect::Fatal && !self.is_fatal;
+        self.is_fatal |= is_news;
+        if self.list.len() >= FINDINGS_MAX && !is_news {
             self.more += 1;
             self.more_is_left_out |= effect == AwsAuthEffect::LeftOut;
             return;

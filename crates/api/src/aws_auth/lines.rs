@@ -115,6 +115,10 @@ impl Reader<'_> {
         self.findings.minor(Some(self.places.outside(at)), path, message);
     }
 
+    fn fatal(&mut self, at: Position, path: String, message: impl Into<String>) {
+        self.findings.fatal(Some(self.places.outside(at)), path, message);
+    }
+
     fn kept(&mut self, at: Position, path: String, message: impl Into<String>) {
         self.findings.kept(Some(self.places.outside(at)), path, message);
     }
@@ -254,6 +258,10 @@ impl Reader<'_> {
     fn arn(&mut self, path: &str, item: &Node, members: &Members<'_>) -> Option<CanonicalArn> {
         let key = if self.part == AwsAuthPart::MapUsers { "userarn" } else { "rolearn" };
         let Some((node, text)) = members.arn.and_then(|node| node.text().map(|text| (node, text))) else {
+            if let Some((node, fault)) = members.arn.and_then(|node| Some((node, no_text(node)?))) {
+                self.fatal(node.at, format!("{path}.{key}"), fault);
+                return None;
+            }
             let message = if members.sso.is_some() {
                 String::from(
                     "sso is not read: write the role's ARN as rolearn, without its path; the entry is left out",
@@ -320,6 +328,10 @@ impl Reader<'_> {
     }
 
     fn group(&mut self, path: String, item: &Node) -> Option<Template> {
+        if let Some(fault) = no_text(item) {
+            self.fatal(item.at, path, fault);
+            return None;
+        }
         let text = item.text().unwrap_or_default();
         let fault = match Template::parse(text) {
             Err(error) => error.to_string(),
@@ -356,7 +368,10 @@ impl Reader<'_> {
         let at = node.map_or(entry, |node| node.at);
         let written = node.and_then(|node| node.text()).unwrap_or_default();
         let text = if written.is_empty() {
-            self.kept(at, path.clone(), format!("the entry has no username: `{arn}` is used"));
+            match node.and_then(no_text) {
+                Some(fault) => self.fatal(at, path.clone(), fault),
+                None => self.kept(at, path.clone(), format!("the entry has no username: `{arn}` is used")),
+            }
             arn.as_str()
         } else {
             written
@@ -381,6 +396,21 @@ impl Reader<'_> {
             at += 1;
             last
         });
+    }
+}
+
+/// What stands where a text has to, if it is none. Whoever forgets quotes writes a mapping or a list, and means a text: without it somebody
+/// would lose a name or a group that they have, so that it is fatal, as is what is not YAML.
+fn no_text(node: &Node) -> Option<&'static str> {
+    match &node.value {
+        Value::Scalar(_) => None,
+        Value::Map(_) => Some(
+            "a mapping stands here, and no text: what begins with `{` is one unless you put it in quotes, as in \
+             \"{{SessionName}}\"",
+        ),
+        Value::List(_) => {
+            Some("a list stands here, and no text: what begins with `[` is one unless you put it in quotes")
+        }
     }
 }
 

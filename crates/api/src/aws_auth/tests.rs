@@ -349,6 +349,62 @@ fn a_bad_line_costs_itself_alone() {
 }
 
 #[test]
+fn a_text_that_lacks_its_quotes_is_fatal_and_maps_as_before_where_it_was_accepted() {
+    let arn = role("x");
+    let of_node = "system:node:{{EC2PrivateDNSName}}";
+    let cases = [
+        (
+            format!("- rolearn: {arn}\n  username: {{{{SessionName}}}}"),
+            "!3:13 mapRoles[0].username",
+            vec![(arn.as_str(), vec![])],
+        ),
+        (
+            format!("- rolearn: {arn}\n  username:\n    groups: [a]"),
+            "!4:5 mapRoles[0].username",
+            vec![(arn.as_str(), vec![])],
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: [ops]\n  groups: [a]"),
+            "!3:13 mapRoles[0].username",
+            vec![(arn.as_str(), vec!["a"])],
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: '{of_node}'\n  groups: [{{{{AccountID}}}}, a]"),
+            "!4:12 mapRoles[0].groups[0]",
+            vec![(of_node, vec!["a"])],
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups:\n  - a\n  - - b"),
+            "!6:5 mapRoles[0].groups[1]",
+            vec![("x", vec!["a"])],
+        ),
+        ("- rolearn: {{AccountID}}\n  username: x".to_owned(), "!2:12 mapRoles[0].rolearn", vec![]),
+    ];
+    for (list, place, before) in cases {
+        let document = format!("mapRoles:\n{list}\n");
+        let checked = AwsAuth::check(&document);
+        assert_eq!(
+            (places(&checked).as_slice(), &checked.auth),
+            (&[place.to_owned()][..], &AwsAuth::default())
+        );
+        assert!(says(&checked, "put it in quotes"), "{list}: {:?}", checked.findings);
+        let accepted = AwsAuth::of_accepted(&document);
+        let lines = accepted.auth.lines.iter().map(|line| {
+            (line.username.as_str(), line.groups.iter().map(Template::as_str).collect::<Vec<_>>())
+        });
+        assert_eq!(lines.collect::<Vec<_>>(), before, "{list}");
+        assert_eq!(accepted.findings, checked.findings, "{list}");
+    }
+    // In a text, as a ConfigMap has it; and nothing is as no username.
+    let block = AwsAuth::check(&map_roles(&format!("- rolearn: {arn}\n  username: {{{{SessionName}}}}")));
+    assert_eq!(places(&block), ["!3:15 mapRoles[0].username"]);
+    for empty in ["", "~", "''"] {
+        let checked = AwsAuth::check(&map_roles(&format!("- rolearn: {arn}\n  username: {empty}")));
+        assert!(!checked.is_fatal() && says(&checked, "no username"), "{empty}: {:?}", checked.findings);
+    }
+}
+
+#[test]
 fn an_odd_line_counts_and_is_reported() {
     let arn = role("x");
     let cases = [
@@ -522,6 +578,14 @@ fn findings_are_bounded_and_a_fatal_one_is_always_among_them() {
     assert_eq!(checked.findings.len(), FINDINGS_MAX + 2);
     assert!(checked.is_fatal());
     assert!(says(&checked, "50 more findings"));
+    // One is enough.
+    let line = |number: usize| format!("- rolearn: {}\n  username: {{a: b}}\n", role(&format!("r{number}")));
+    let unquoted: String = (0..FINDINGS_MAX + 50).map(line).collect();
+    for (before, listed, more) in [("", 0, 50), (list.as_str(), 1, 299)] {
+        let checked = AwsAuth::check(&map_roles(&format!("{before}{unquoted}")));
+        assert_eq!(checked.findings.len(), FINDINGS_MAX + listed + 1);
+        assert!(checked.is_fatal() && says(&checked, &format!("{more} more findings")));
+    }
 }
 
 #[test]
