@@ -1,6 +1,6 @@
 //! What the doors can be told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ pub struct GatewayConfig {
     pub message_bytes_max: usize,
     /// Most reviews in work at once; one more is shed.
     pub reviews_in_flight_max: usize,
-    /// Milliseconds until a review is answered without its answer, 1 to [`REVIEW_TIMEOUT_MS_MAX`]: where the API server gave up first,
-    /// RBAC would decide with the groups in its cache.
+    /// Milliseconds from a review's head until it is answered without its answer, 1 to [`REVIEW_TIMEOUT_MS_MAX`]: where the API server
+    /// gave up first, RBAC would decide with the groups in its cache.
     pub review_timeout_ms: u64,
     /// Decisions that wait to be recorded; one more is dropped and counted.
     pub recorder_queue_max: usize,
@@ -65,6 +65,11 @@ impl GatewayConfig {
     pub fn review_timeout(&self) -> Duration {
         Duration::from_millis(self.review_timeout_ms)
     }
+
+    /// What is left of it for a review whose head came then: its body may have taken its time, and the API server has waited for both.
+    pub(crate) fn review_left(&self, begun: Instant) -> Duration {
+        self.review_timeout().saturating_sub(begun.elapsed())
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +90,14 @@ mod tests {
             let said = format!("gateway.review_timeout_ms: `{bad}` is out of range, use 1 to 2900");
             assert_eq!(with(bad), Err(said));
         }
+    }
+
+    #[test]
+    fn immunity_59_what_a_body_took_to_come_is_no_more_there_for_the_answer() {
+        let config = GatewayConfig::default();
+        let before = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        assert!(config.review_left(before(0)) <= config.review_timeout());
+        assert!(config.review_left(before(2)) <= Duration::from_millis(500));
+        assert_eq!(config.review_left(before(3)), Duration::ZERO);
     }
 }

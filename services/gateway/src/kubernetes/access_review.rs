@@ -6,6 +6,7 @@
 use std::{
     fmt::{Display, Write as _},
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -19,13 +20,13 @@ use lanyard_api::{
     proof::{self, Proof},
 };
 use lanyard_iam::shown_within;
-use lanyard_kit::{caught, within};
+use lanyard_kit::{caught, serve::BodyError, within};
 
 use super::{
     answer, selectors,
     state::Gateway,
     token_review::{self, Named},
-    unread,
+    unread::{self, Unread},
     wire::{
         AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec, AccessReviewStatus, ReviewVersion,
         api_version, read_review,
@@ -49,8 +50,13 @@ const HINT_CHARS_MAX: usize = 240;
 /// A decision's number, in brackets and after a space.
 const ID_BYTES: usize = " ()".len() + 36;
 
-/// Answers one SubjectAccessReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
+/// Answers one SubjectAccessReview of one cluster's API server, which has waited since it began.
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    begun: Instant,
+    body: Bytes,
+) -> Answered {
     let malformed = |version, why: &str| {
         unanswerable(
             gateway,
@@ -109,7 +115,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
     let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
     // Caught here: upon the listener's error status the API server would go on to RBAC.
-    let answered = within(limit, caught("access review", asked)).await.map_or_else(
+    let left = gateway.parts.config.review_left(begun);
+    let answered = within(left, caught("access review", asked)).await.map_or_else(
         |_| Err(Fault::TimedOut { part: "the review".into(), limit }),
         |done| done.unwrap_or(Err(Fault::Internal)),
     );
@@ -133,11 +140,22 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     }
 }
 
-/// Denied, for a body that was longer than anything that is read, and began so.
-pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, head: &[u8]) -> Answered {
-    let why = "the review is longer than this hub reads";
-    let long = Unanswered { review: Reviewed::AccessMalformed, about: None, why };
-    unanswerable(gateway, spoke, unread::version(head, AUTHORIZATION), long)
+/// Denied, for a body that was not read whole: the rest may bear a proof.
+pub(super) fn not_read<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, unread: &Unread) -> Answered {
+    let (review, why) = why_not_read(unread.error);
+    let version = unread::version(&unread.head, AUTHORIZATION);
+    unanswerable(gateway, spoke, version, Unanswered { review, about: None, why })
+}
+
+fn why_not_read(error: BodyError) -> (Reviewed, &'static str) {
+    match error {
+        BodyError::TooLong { .. } => (Reviewed::AccessMalformed, "the review is longer than this hub reads"),
+        BodyError::Incomplete => (Reviewed::AccessMalformed, "the review ended before it was complete"),
+        BodyError::TooSlow { .. } => (Reviewed::AccessFault, "the review has not come whole in time"),
+        BodyError::NoRoom | BodyError::Crowded => {
+            (Reviewed::AccessShed, "too many reviews are being read at once")
+        }
+    }
 }
 
 /// Records that there was no answer about a door.

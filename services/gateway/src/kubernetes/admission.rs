@@ -5,7 +5,7 @@
 //! `POST /clusters/{id}/mutate/required`: where it cannot be said what a pod should get, the answer is that it may not be made, with what
 //! is missing.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -49,10 +49,12 @@ pub(super) fn refused(headers: &HeaderMap) -> Option<Response<Body>> {
     })
 }
 
-/// Answers one AdmissionReview of one cluster's API server. With `required` no pod is better than one without its role.
+/// Answers one AdmissionReview of one cluster's API server, which has waited since it began. With `required` no pod is better than one
+/// without its role.
 pub(super) async fn answer<S: Services>(
     gateway: &Arc<Gateway<S>>,
     spoke: &Spoke,
+    begun: Instant,
     body: Bytes,
     required: bool,
 ) -> Answered {
@@ -84,7 +86,7 @@ pub(super) async fn answer<S: Services>(
     };
     let limit = gateway.parts.config.review_timeout();
     let work = std::pin::pin!(gateway.parts.services.credentials().mutate_pod(asked));
-    let answered = tokio::time::timeout(limit, work).await;
+    let answered = tokio::time::timeout(gateway.parts.config.review_left(begun), work).await;
     match answered.unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit })) {
         Ok(mutation) => {
             if let Some(PodRefusal { message, .. }) = &mutation.refusal {

@@ -159,13 +159,12 @@ pub(super) async fn review<S: Services, B: RequestBody>(
             let span = span_of(&request, path, &spoke);
             let answered = async {
                 let answered = match (read(gateway, request).await, kind) {
-                    (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, body).await,
-                    (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, body).await,
-                    (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, body, required).await,
-                    (Err(Unread { error: BodyError::TooLong { .. }, head }), Kind::Access) => {
-                        access_review::too_long(gateway, &spoke, &head)
-                    }
-                    (Err(Unread { error, .. }), _) => return (unread(error), begun.elapsed()),
+                    (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, begun, body).await,
+                    (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, begun, body).await,
+                    (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, begun, body, required).await,
+                    // Upon an error status RBAC would decide with the groups in the API server's cache.
+                    (Err(why), Kind::Access) => access_review::not_read(gateway, &spoke, &why),
+                    (Err(why), Kind::Token | Kind::Pod) => return (unread(why.error), begun.elapsed()),
                 };
                 let took = begun.elapsed();
                 (tell(&span, &spoke, took, answered), took)

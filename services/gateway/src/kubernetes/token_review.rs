@@ -1,6 +1,6 @@
 //! `POST /clusters/{id}/tokenreview`: who bears this token, and as whom does this cluster know them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -66,8 +66,13 @@ impl Refused {
     }
 }
 
-/// Answers one TokenReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
+/// Answers one TokenReview of one cluster's API server, which has waited since it began.
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    begun: Instant,
+    body: Bytes,
+) -> Answered {
     let review: TokenReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(error) => return Answered::unread(Reviewed::TokenMalformed, malformed(&error)),
@@ -95,7 +100,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         // Rare, and of its own size: the way of all others has no room for it.
         Err(denial) => {
             let query = Query { token, digest: None, audiences: &asked, explain: false };
-            return match Box::pin(foreign(gateway, spoke, query, denial)).await {
+            return match Box::pin(foreign(gateway, spoke, begun, query, denial)).await {
                 Ok(outcome) => write(gateway, spoke, version, &outcome, None),
                 Err(fault) => no_answer(gateway, spoke, version, &fault, unproven(token)),
             };
@@ -113,7 +118,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     // Pinned here: a future that is handed on is copied, and has room in it for both copies.
     let work =
         std::pin::pin!(decide(gateway, spoke, Query { token, digest, audiences: &asked, explain: false }));
-    let worked = within(limit, caught("token review", work)).await;
+    let worked = within(gateway.parts.config.review_left(begun), caught("token review", work)).await;
     match worked.map(|done| done.unwrap_or(Err(Fault::Internal))) {
         Ok(Ok(Outcome::Mapped(mapped, verified))) if mapped.holds.is_some() && verified.holds.is_some() => {
             let asked = Asked { digest: verified.token, version, audiences: &asked };
@@ -148,6 +153,7 @@ fn intersection(asked: &[String], own: &[String]) -> Result<Option<Vec<String>>,
 async fn foreign<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
+    begun: Instant,
     query: Query<'_>,
     denial: Denial,
 ) -> Result<Outcome, Fault> {
@@ -156,7 +162,7 @@ async fn foreign<S: Services>(
     if !looks_like_token(token) && !token.starts_with(BREAK_GLASS_PREFIX) {
         let limit = gateway.parts.config.review_timeout();
         let work = std::pin::pin!(prove(gateway, spoke, query));
-        let worked = within(limit, caught("token review", work)).await;
+        let worked = within(gateway.parts.config.review_left(begun), caught("token review", work)).await;
         let timed_out = |_| Fault::TimedOut { part: "the review".into(), limit };
         let bearer = worked.map_err(timed_out)?.unwrap_or(Err(Fault::Internal))?;
         if matches!(bearer, Bearer::Ended(Outcome::NotOurs)) {

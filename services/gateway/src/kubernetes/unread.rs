@@ -1,4 +1,4 @@
-//! What can be told of a review that was not read: too long, or no review.
+//! What can be told of a review that was not read: too long, not there in time, or no review.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use lanyard_kit::serve::BodyError;
 
 use super::wire::{ReviewVersion, api_version};
 
-/// Most bytes that are kept of the head of a body that is too long: kind and version are what API servers write first.
+/// Most bytes that are kept of the head of a body that may not be read: kind and version are what API servers write first.
 const HEAD_BYTES_MAX: usize = 1024;
 
 /// The member of a review that names its version, as JSON.
@@ -20,7 +20,7 @@ const API_VERSION: &[u8] = br#""apiVersion""#;
 /// Why a body was not read.
 pub(super) struct Unread {
     pub(super) error: BodyError,
-    /// What it began with, where it was too long.
+    /// What it began with, as far as that came.
     pub(super) head: Vec<u8>,
 }
 
@@ -39,19 +39,17 @@ pub(super) fn version(bytes: &[u8], group: &'static str) -> ReviewVersion {
     }
 }
 
-/// A body of which the first bytes are kept as they pass, where it may be too long.
+/// A body of which the first bytes are kept as they pass, unless they are all.
 pub(super) struct Headed<B> {
     body: B,
     head: Vec<u8>,
-    head_bytes_max: usize,
+    bytes_max: usize,
 }
 
 impl<B: Body<Data = Bytes>> Headed<B> {
-    /// For a body of which at most so many bytes are read. Of one that says that it is no longer nothing is kept.
+    /// For a body of which at most so many bytes are read.
     pub(super) fn of(body: B, bytes_max: usize) -> Self {
-        let fits = body.size_hint().upper().is_some_and(|upper| upper <= bytes_max as u64);
-        let head_bytes_max = if fits { 0 } else { HEAD_BYTES_MAX };
-        Self { body, head: Vec::new(), head_bytes_max }
+        Self { body, head: Vec::new(), bytes_max }
     }
 
     /// That it was not read, with what was kept.
@@ -75,8 +73,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Headed<B> {
             Some(Err(_)) | None => None,
         };
         if let Some(data) = data {
-            let room = this.head_bytes_max.saturating_sub(this.head.len());
-            this.head.extend_from_slice(data.get(..room).unwrap_or(data));
+            // Nearly every review comes in one piece, which is read: nothing of it needs room.
+            let is_read = this.head.is_empty() && data.len() <= this.bytes_max && this.body.is_end_stream();
+            let room = HEAD_BYTES_MAX.saturating_sub(this.head.len());
+            if !is_read {
+                this.head.extend_from_slice(data.get(..room).unwrap_or(data));
+            }
         }
         Poll::Ready(polled)
     }
@@ -94,7 +96,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Headed<B> {
 mod tests {
     use std::convert::Infallible;
 
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
     use http_body_util::{BodyExt as _, Full, StreamBody};
 
     use super::*;
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_body_that_may_be_too_long_the_head_is_kept_whatever_pieces_it_comes_in() {
+    async fn immunity_59_of_a_body_that_may_not_be_read_the_head_is_kept_whatever_pieces_it_comes_in() {
         let sent: Vec<u8> = (0..HEAD_BYTES_MAX * 3).map(|at| at.to_le_bytes()[0]).collect();
         for piece in [1, 7, HEAD_BYTES_MAX, HEAD_BYTES_MAX + 1, sent.len()] {
             let pieces: Vec<Result<_, Infallible>> =
@@ -146,5 +148,16 @@ mod tests {
             assert_eq!((&mut body).collect().await.unwrap().to_bytes(), sent);
             assert_eq!(body.unread(BodyError::Incomplete).head.len(), kept, "{bytes_max}");
         }
+    }
+
+    #[tokio::test]
+    async fn immunity_59_of_a_body_that_would_fit_and_stalls_the_head_is_kept() {
+        const HEAD: &[u8] = br#"{"apiVersion":"authorization.k8s.io/v1beta1","#;
+        let piece: Result<_, Infallible> = Ok(Frame::data(Bytes::from_static(HEAD)));
+        let stalls = stream::iter([piece]).chain(stream::pending());
+        let mut body = Headed::of(StreamBody::new(stalls), HEAD_BYTES_MAX);
+        assert!(body.frame().await.is_some() && futures::poll!(body.frame()).is_pending());
+        let unread = body.unread(BodyError::Incomplete);
+        assert_eq!(version(&unread.head, AUTHORIZATION), ReviewVersion::V1Beta1);
     }
 }
