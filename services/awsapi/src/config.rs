@@ -18,13 +18,14 @@ const AWAITED_OF_PLACE: usize = 4;
 pub struct AwsApiConfig {
     /// Most bytes of a request's body. The largest that the models allow are policy documents of 128 KiB, percent-encoded.
     pub body_bytes_max: usize,
-    /// Most bytes of bodies that are held at once, of all requests together. Of each the first 16 KiB do not count.
+    /// Most bytes of bodies that are held at once, of all requests together. Of each the first 16 KiB do not count. One more takes the room
+    /// of the one that has been waited for longest, of the network that holds most.
     pub bodies_bytes_max: usize,
     /// Milliseconds within which a request's body has to be there, counted from its head.
     pub body_timeout_ms: u64,
     /// Most requests in work at once; one more is answered by a throttling error, upon which SDKs wait and try again. Bodies that are
     /// waited for are in no work: four times as many may be on their way, of one address (IPv6 by its /48) as many. One more takes the
-    /// place of the one that has been waited for longest, of the network that has most.
+    /// place of the one that has been waited for longest, of its own network or of the network that has most.
     pub requests_in_flight_max: usize,
     /// Milliseconds until a request is answered without its answer: SDKs wait a minute.
     pub request_timeout_ms: u64,

@@ -1,9 +1,13 @@
 //! What the doors can be told.
 
+mod bodies;
+
 use std::time::{Duration, Instant};
 
 use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
+
+pub use bodies::BodiesConfig;
 
 /// Seconds that the webhook files let an API server wait for our answer about a door. Past them it goes by the file's failure policy.
 pub const WEBHOOK_TIMEOUT_SECONDS: u64 = 3;
@@ -30,6 +34,8 @@ pub struct GatewayConfig {
     pub answers_max: usize,
     /// Clusters that have a name of their own among the metrics; those beyond share the name `other`.
     pub metric_clusters_max: usize,
+    /// Bodies of callers whom nobody knows yet.
+    pub bodies: BodiesConfig,
 }
 
 impl Default for GatewayConfig {
@@ -42,6 +48,7 @@ impl Default for GatewayConfig {
             recorder_queue_max: 16_384,
             answers_max: 65_536,
             metric_clusters_max: 100,
+            bodies: BodiesConfig::default(),
         }
     }
 }
@@ -58,6 +65,7 @@ impl GatewayConfig {
             ("gateway.answers_max", self.answers_max as u64),
         ];
         in_range(0..=COUNT_MAX, &counts)?;
+        self.bodies.validate(self.message_bytes_max)?;
         in_range(1..=REVIEW_TIMEOUT_MS_MAX, &[("gateway.review_timeout_ms", self.review_timeout_ms)])
     }
 

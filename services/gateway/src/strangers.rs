@@ -1,6 +1,6 @@
 //! Bodies of requests whose senders are not known before these are read: how much of them there may be, and how long each may take.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use lanyard_kit::{
@@ -15,20 +15,6 @@ use crate::{config::GatewayConfig, door::FRAME_BYTES};
 const SELF_REVIEW_BYTES_MAX: usize = 64 << 10;
 /// Longest message of a call that needs no signature, in bytes: a token of 20 000 characters, a session policy and some names.
 pub(crate) const UNSIGNED_BYTES_MAX: usize = 32 << 10;
-/// Until such a message is there, which is sent in one go.
-const UNSIGNED_TIME_MAX: Duration = Duration::from_secs(10);
-/// Until a signed message is there: 4 MiB by a line of 1 Mbit/s.
-const MESSAGE_TIME_MAX: Duration = Duration::from_secs(40);
-
-/// Most bytes of bodies of one short kind that are held at once, beside the first 16 KiB of each.
-const SHORT_ALL_BYTES_MAX: usize = 32 << 20;
-/// Longest messages for which there is room at once, beside the first 16 KiB of each: 64 MiB, unless told otherwise.
-const MESSAGES_AT_ONCE: usize = 16;
-
-/// Bodies of one kind that did not come with their heads and are waited for at once.
-const AWAITED_MAX: usize = 2048;
-/// Those of them of one network, which may be a company behind one address.
-const AWAITED_OF_NETWORK_MAX: usize = 512;
 
 /// What is read of strangers, a kind in nobody's way of another.
 pub(crate) struct Strangers {
@@ -42,22 +28,23 @@ pub(crate) struct Strangers {
 
 impl Strangers {
     pub(crate) fn new(config: &GatewayConfig) -> Self {
+        let all = &config.bodies;
         let short = |bytes_max, time_max| BodyLimits {
             bytes_max,
-            all_bytes_max: SHORT_ALL_BYTES_MAX,
+            all_bytes_max: all.short_bytes_max,
             time_max,
-            awaited_max: AWAITED_MAX,
-            awaited_of_network_max: AWAITED_OF_NETWORK_MAX,
+            awaited_max: all.awaited_max,
+            awaited_of_network_max: all.awaited_per_network_max,
         };
         let message_bytes_max = config.message_bytes_max.saturating_add(FRAME_BYTES);
         let unsigned_bytes_max = UNSIGNED_BYTES_MAX.saturating_add(FRAME_BYTES);
         Self {
             reviews: Bodies::new(short(SELF_REVIEW_BYTES_MAX, config.review_timeout())),
             messages: Bodies::new(BodyLimits {
-                all_bytes_max: message_bytes_max.saturating_mul(MESSAGES_AT_ONCE),
-                ..short(message_bytes_max, MESSAGE_TIME_MAX)
+                all_bytes_max: all.messages_bytes_max,
+                ..short(message_bytes_max, all.message_timeout())
             }),
-            unsigned: Bodies::new(short(unsigned_bytes_max, UNSIGNED_TIME_MAX)),
+            unsigned: Bodies::new(short(unsigned_bytes_max, all.unsigned_timeout())),
         }
     }
 }

@@ -4,26 +4,20 @@
 
 mod waiting;
 
-use std::{
-    future::{Future as _, poll_fn},
-    net::IpAddr,
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{net::IpAddr, pin::pin, task::Poll, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::Semaphore,
     task::coop::consume_budget,
     time::{Instant, timeout_at},
 };
 use tower::BoxError;
 
 use super::BodyError;
-use waiting::Waiting;
+use waiting::{Counted, Place, Waiting};
 
 /// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
 /// way of none. The limit of open requests bounds these.
@@ -38,13 +32,15 @@ const DISCARDED_AT_ONCE_MAX: usize = 256;
 pub struct BodyLimits {
     /// Most bytes of one.
     pub bytes_max: usize,
-    /// Most bytes of all that are held at once. Of each the first 16 KiB do not count.
+    /// Most bytes of all that are held at once. Of each the first 16 KiB do not count. Where there is no room for more, the network that
+    /// holds most ends the one that has been waited for longest.
     pub all_bytes_max: usize,
     /// Within how long one has to be there, from when it is asked for; of one that is refused the rest is discarded within the same.
     pub time_max: Duration,
-    /// Most that are waited for at once because they did not come with their heads.
+    /// Most that are waited for at once because they did not come with their heads, or are larger than those 16 KiB. One more ends
+    /// the one that has been waited for longest, of the network that has most.
     pub awaited_max: usize,
-    /// Most of these of one network: an IPv4 address, or an IPv6 site.
+    /// Most of these of one network: an IPv4 address, or an IPv6 site. One more ends its own oldest.
     pub awaited_of_network_max: usize,
 }
 
@@ -52,7 +48,7 @@ pub struct BodyLimits {
 #[derive(Debug)]
 pub struct Held<'a> {
     bytes: Bytes,
-    _counted: Option<SemaphorePermit<'a>>,
+    _counted: Option<Counted<'a>>,
 }
 
 impl Held<'_> {
@@ -68,8 +64,7 @@ impl Held<'_> {
 pub struct Bodies {
     bytes_max: usize,
     time_max: Duration,
-    held: Semaphore,
-    awaited: Waiting,
+    waiting: Waiting,
     discarded: Semaphore,
 }
 
@@ -80,14 +75,13 @@ impl Bodies {
         Self {
             bytes_max: limits.bytes_max,
             time_max: limits.time_max,
-            held: Semaphore::new(limits.all_bytes_max.min(Semaphore::MAX_PERMITS)),
-            awaited: Waiting::new(limits.awaited_max, limits.awaited_of_network_max),
+            waiting: Waiting::new(&limits),
             discarded: Semaphore::new(DISCARDED_AT_ONCE_MAX),
         }
     }
 
-    /// The whole body of a request from this address, within its time, its limit and what is left for all. One that is there already
-    /// is in nobody's way, and none is in its. Of a body that is refused the rest is discarded, within the same time.
+    /// The whole body of a request from this address, within its time, its limit and what is left for all. A short one that is there
+    /// already is in nobody's way, and none is in its. Of a body that is refused the rest is discarded, within the same time.
     ///
     /// # Errors
     /// [`BodyError`] says why there is none.
@@ -96,20 +90,7 @@ impl Bodies {
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
         let until = Instant::now() + self.time_max;
-        let read = {
-            let mut read = pin!(timeout_at(until, self.collect(&mut body)));
-            match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
-                Poll::Ready(read) => read,
-                Poll::Pending => match self.awaited.take(from) {
-                    Some(mut place) => tokio::select! {
-                        biased;
-                        read = read.as_mut() => read,
-                        () = place.lost() => Ok(Err(BodyError::Crowded)),
-                    },
-                    None => Ok(Err(BodyError::Crowded)),
-                },
-            }
-        };
+        let read = timeout_at(until, self.collect(from, &mut body)).await;
         let read = read.unwrap_or(Err(BodyError::TooSlow { limit: self.time_max }));
         if matches!(read, Err(BodyError::NoRoom | BodyError::Crowded | BodyError::TooLong { .. })) {
             self.discard_until(body, until).await;
@@ -117,7 +98,7 @@ impl Bodies {
         read
     }
 
-    async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, BodyError>
+    async fn collect<R>(&self, from: Option<IpAddr>, body: &mut R) -> Result<Held<'_>, BodyError>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -126,38 +107,42 @@ impl Bodies {
             return Err(too_long);
         }
         // Copied out of its frames: a body of single bytes would else hold a frame for each.
-        let (mut read, mut counted) = (BytesMut::new(), None);
-        while let Some(frame) = next(body).await {
-            let frame = frame.map_err(|_| BodyError::Incomplete)?;
+        let (mut read, mut place) = (BytesMut::new(), None);
+        while let Some(frame) = self.frame(from, &mut place, body).await? {
             let Some(data) = frame.data_ref() else { continue };
             let length = read.len() + data.len();
             if length > self.bytes_max {
                 return Err(too_long);
             }
-            self.count(&mut counted, length)?;
+            let counted = length.saturating_sub(UNCOUNTED_BYTES);
+            if counted > 0 && !place.get_or_insert_with(|| self.waiting.take(from)).holds(counted) {
+                return Err(BodyError::NoRoom);
+            }
             read.extend_from_slice(data);
         }
-        Ok(Held { bytes: read.freeze(), _counted: counted })
+        Ok(Held { bytes: read.freeze(), _counted: place.and_then(Place::has_come) })
     }
 
-    /// Counts a body that has so many bytes now.
-    fn count<'a>(
+    /// The next frame, unless the body loses the place that it has once it is waited for.
+    async fn frame<'a, R>(
         &'a self,
-        counted: &mut Option<SemaphorePermit<'a>>,
-        length: usize,
-    ) -> Result<(), BodyError> {
-        let already = counted.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let more = length.saturating_sub(UNCOUNTED_BYTES).saturating_sub(already);
-        if more == 0 {
-            return Ok(());
+        from: Option<IpAddr>,
+        place: &mut Option<Place<'a>>,
+        body: &mut R,
+    ) -> Result<Option<Frame<Bytes>>, BodyError>
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        let mut coming = pin!(next(body));
+        if let Poll::Ready(frame) = futures::poll!(coming.as_mut()) {
+            return frame;
         }
-        let more = u32::try_from(more).map_err(|_| BodyError::NoRoom)?;
-        let more = self.held.try_acquire_many(more).map_err(|_| BodyError::NoRoom)?;
-        match counted {
-            Some(counted) => counted.merge(more),
-            None => *counted = Some(more),
+        let place = place.get_or_insert_with(|| self.waiting.take(from));
+        tokio::select! {
+            biased;
+            frame = coming.as_mut() => frame,
+            () = place.lost() => Err(BodyError::Crowded),
         }
-        Ok(())
     }
 
     /// Takes the body of a request that is refused, for as long as a body may take, and drops it as it comes.
@@ -178,7 +163,7 @@ impl Bodies {
         let Ok(_permit) = self.discarded.try_acquire() else { return };
         let all = async {
             let mut left = DISCARDED_BYTES_MAX;
-            while let Some(Ok(frame)) = next(&mut body).await {
+            while let Ok(Some(frame)) = next(&mut body).await {
                 let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
                 left = rest;
             }
@@ -189,12 +174,12 @@ impl Bodies {
 }
 
 /// The next frame. Frames that come without a pause do not keep the clock from being looked at.
-async fn next<R>(body: &mut R) -> Option<Result<Frame<Bytes>, R::Error>>
+async fn next<R>(body: &mut R) -> Result<Option<Frame<Bytes>>, BodyError>
 where
     R: http_body::Body<Data = Bytes> + Unpin,
 {
     consume_budget().await;
-    body.frame().await
+    body.frame().await.transpose().map_err(|_| BodyError::Incomplete)
 }
 
 #[cfg(test)]

@@ -27,10 +27,10 @@ pub enum BodyError {
     /// There is no room for its bytes beside the bodies of others.
     #[error("too many large bodies are being read at once: try again")]
     NoRoom,
-    /// It did not come with its head, and too many are waited for: of its network, or so many of all that a longer wait has to end.
+    /// It did not come with its head, and had to give way to another one, for which there was else no place or no room.
     #[error(
-        "too many requests are waited for that have sent their heads alone, or too many of this network: send the request again, its \
-         body at once behind its head"
+        "too many requests are waited for whose bodies have not come whole, and this one has been for longest of its network: send it \
+         again, its body at once behind its head"
     )]
     Crowded,
 }

@@ -203,7 +203,7 @@ async fn immunity_28_bodies_that_do_not_come_take_no_place_and_an_address_has_so
     }
     statuses.sort_unstable();
     let expected = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
-    assert_eq!(statuses, expected, "one is waited for, and one is one too many of its address");
+    assert_eq!(statuses, expected, "one is waited for, and the other one has lost its place to it");
 }
 
 #[tokio::test]

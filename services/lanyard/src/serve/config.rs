@@ -332,6 +332,8 @@ mod tests {
             "gateway.reviews_in_flight_max",
             "gateway.recorder_queue_max",
             "gateway.answers_max",
+            "gateway.bodies.awaited_max",
+            "gateway.bodies.awaited_per_network_max",
             "awsapi.requests_in_flight_max",
             "mapping.limits.watches",
             "mapping.limits.watches_per_account",

@@ -154,7 +154,7 @@ async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_
         Err(BodyError::TooSlow { limit: SHORT })
     );
     assert_eq!(read(&bodies, large()).await, Ok(MEGABYTE));
-    assert_eq!(bodies.held.available_permits(), MEGABYTE);
+    assert_eq!(bodies.waiting.bytes(), 0);
 }
 
 #[tokio::test]
@@ -165,8 +165,8 @@ async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
     assert_eq!(body.most, 1);
 }
 
-/// A body of which more than there may be comes after a while, and then nothing.
-struct Late(Pin<Box<tokio::time::Sleep>>, bool);
+/// A body of which so many bytes come after a while: all, or, where they are more than there may be, nothing behind them.
+struct Late(Pin<Box<tokio::time::Sleep>>, usize, bool);
 
 impl http_body::Body for Late {
     type Data = Bytes;
@@ -176,11 +176,14 @@ impl http_body::Body for Late {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        if self.1 || self.0.as_mut().poll(context).is_pending() {
+        if self.2 {
+            return if self.1 > MEGABYTE { Poll::Pending } else { Poll::Ready(None) };
+        }
+        if self.0.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        self.1 = true;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; 2 * MEGABYTE])))))
+        self.2 = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; self.1])))))
     }
 }
 
@@ -188,7 +191,7 @@ impl http_body::Body for Late {
 async fn immunity_28_what_is_read_and_what_is_discarded_of_a_body_have_one_time() {
     let bodies = bodies(64 * MEGABYTE, SECOND);
     let (begun, late) = (Instant::now(), tokio::time::sleep(Duration::from_millis(700)));
-    let answer = bodies.read(None, Late(Box::pin(late), false)).await;
+    let answer = bodies.read(None, Late(Box::pin(late), 2 * MEGABYTE, false)).await;
     assert_eq!(answer.unwrap_err(), BodyError::TooLong { bytes_max: MEGABYTE });
     assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
@@ -205,5 +208,46 @@ async fn immunity_28_heads_that_stall_give_way_to_a_body_of_another_network() {
     assert_eq!(first.unwrap_err(), BodyError::Crowded, "it has waited longest");
     for answer in [second, third, fourth, fifth] {
         assert_eq!(answer.unwrap_err(), too_slow);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_heads_that_stall_give_way_to_a_body_of_their_own_network() {
+    let limits = limits(64 * MEGABYTE, SECOND);
+    let bodies = Bodies::new(BodyLimits { awaited_of_network_max: 2, ..limits });
+    let from = |bytes, end| bodies.read(Some(IpAddr::from([192, 0, 2, 1])), sent(1, bytes, end));
+    // Behind a load balancer one address speaks for many.
+    let late = async {
+        let late = Late(Box::pin(tokio::time::sleep(SHORT)), 3, false);
+        bodies.read(Some(IpAddr::from([192, 0, 2, 1])), late).await
+    };
+    let (first, second, late) = tokio::join!(from(3, End::Stalled), from(3, End::Stalled), late);
+    assert_eq!(late.unwrap().bytes().len(), 3);
+    assert_eq!(first.unwrap_err(), BodyError::Crowded, "it has waited longest");
+    assert_eq!(second.unwrap_err(), BodyError::TooSlow { limit: SECOND });
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_large_bodies_that_stall_give_way_to_others_whosever_they_are() {
+    for other in [1, 2] {
+        let bodies = bodies(2 * MEGABYTE, SECOND);
+        let from = |last, frames, end| {
+            let address = IpAddr::from([192, 0, 2, last]);
+            bodies.read(Some(address), sent(frames, MEGABYTE / 16, end))
+        };
+        let stalled = || from(1, 16, End::Stalled);
+        let whole = async {
+            // The others are there first.
+            tokio::task::yield_now().await;
+            from(other, 16, End::Whole).await
+        };
+        let (first, second, small, whole) =
+            tokio::join!(stalled(), stalled(), from(2, 0, End::Stalled), whole);
+        assert_eq!(whole.unwrap().bytes().len(), MEGABYTE, "of {other}");
+        assert_eq!(first.unwrap_err(), BodyError::Crowded, "it has waited longest");
+        for answer in [second, small] {
+            assert_eq!(answer.unwrap_err(), BodyError::TooSlow { limit: SECOND });
+        }
+        assert_eq!(bodies.waiting.bytes(), 0, "what is let go is given back once");
     }
 }
