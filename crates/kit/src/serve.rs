@@ -4,7 +4,8 @@
 //! Everything that a stranger can make grow is bounded by [`Limits`]: connections, of all and of one address, the time for a
 //! handshake, for a request's head and for answers that are not read, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
 //! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
-//! words: [`read_body`] reads one up to a limit, and [`Bodies`] those of strangers, which have a time and one limit together.
+//! words: [`read_body`] reads one up to a limit, and [`Bodies`] those of strangers and of whoever may have become one, which have a time
+//! and one limit together.
 //!
 //! A handler that panics costs its own request alone: that is answered 500, or `INTERNAL` where it is gRPC's, and told in the log.
 //!
@@ -24,7 +25,7 @@ mod plain;
 mod shares;
 mod stalled;
 
-pub use bodies::{Bodies, BodyLimits, Held};
+pub use bodies::{Bodies, BodyLimits, Counted, Held, Sender};
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use guarded::{Guard, Guarded, Refusal};

@@ -117,9 +117,10 @@ impl AwsApiConfig {
         BodyLimits {
             bytes_max: self.body_bytes_max,
             all_bytes_max: self.bodies_bytes_max,
+            sender_bytes_max: self.bodies_bytes_max,
             time_max: self.body_timeout(),
             awaited_max: self.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE),
-            awaited_of_network_max: self.requests_in_flight_max,
+            awaited_of_sender_max: self.requests_in_flight_max,
         }
     }
 

@@ -232,7 +232,7 @@ impl<B: Backend> Inner<B> {
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
         let begun = Instant::now();
-        let held = self.bodies.read(request::source_ip(parts), body).await.map_err(|error| {
+        let held = self.bodies.read(request::source_ip(parts).into(), body).await.map_err(|error| {
             if matches!(error, BodyError::NoRoom | BodyError::Crowded) {
                 metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             }

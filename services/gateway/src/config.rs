@@ -34,7 +34,7 @@ pub struct GatewayConfig {
     pub answers_max: usize,
     /// Clusters that have a name of their own among the metrics; those beyond share the name `other`.
     pub metric_clusters_max: usize,
-    /// Bodies of callers whom nobody knows yet.
+    /// Bodies, which come before it is known whether their senders are to be let in.
     pub bodies: BodiesConfig,
 }
 
@@ -65,7 +65,7 @@ impl GatewayConfig {
             ("gateway.answers_max", self.answers_max as u64),
         ];
         in_range(0..=COUNT_MAX, &counts)?;
-        self.bodies.validate(self.message_bytes_max)?;
+        self.bodies.validate(self.message_bytes_max, self.review_bytes_max)?;
         in_range(1..=REVIEW_TIMEOUT_MS_MAX, &[("gateway.review_timeout_ms", self.review_timeout_ms)])
     }
 

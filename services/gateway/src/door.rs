@@ -33,7 +33,7 @@ use lanyard_api::{
 use lanyard_iam::sigv4::CertificateSignedRequest;
 use lanyard_kit::{
     Readiness,
-    serve::{self, Bodies, BodyError, Held},
+    serve::{self, Bodies, BodyError, Counted, Held},
     telemetry::{Calls, ServedLayer},
     tls::PeerIdentity,
 };
@@ -41,6 +41,7 @@ use tonic::{Status, service::Routes};
 
 use crate::{
     explain::ExplainServer,
+    known::{self, Known},
     kubernetes::Gateway,
     names::Signed,
     services::Services,
@@ -142,7 +143,7 @@ async fn admit<S: Services>(
 /// of that themselves is dropped.
 async fn unsigned_request(bodies: &Bodies, request: Request) -> Result<(Request, Held<'_>), Status> {
     let (mut parts, body) = request.into_parts();
-    let held = strangers::read(bodies, source_ip(&parts), body).await.map_err(unread)?;
+    let held = strangers::read(bodies, source_ip(&parts).into(), body).await.map_err(unread)?;
     let framed = held.bytes().clone();
     message(framed.clone())?;
     parts.headers.remove(SOURCE_IP_METADATA);
@@ -157,41 +158,48 @@ fn source_ip(parts: &http::request::Parts) -> Option<IpAddr> {
     parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip())
 }
 
-/// A message as it came, and what counts of it while its sender is not known.
+/// A message as it came, and what counts of it until it is admitted.
 struct Taken<'a> {
     framed: Bytes,
     message: Bytes,
-    _held: Option<Held<'a>>,
+    _counted: Option<Counted<'a>>,
 }
 
 /// Takes the message of a management call; nothing of it where its head shows no credential at all.
 async fn taken<'a>(
-    strangers: &'a Strangers,
+    (strangers, known): (&'a Strangers, &'a Known),
     bytes_max: usize,
     parts: &http::request::Parts,
     body: Body,
 ) -> Result<Taken<'a>, Status> {
-    // A certificate of this hub is no stranger's.
-    let is_known = parts.extensions.get::<serve::Peer>().is_some_and(|peer| peer.identity.is_some());
-    if !is_known && !parts.headers.contains_key(header::AUTHORIZATION) {
+    let peer = parts.extensions.get::<serve::Peer>();
+    let of_sender = match peer.and_then(|peer| peer.identity.as_deref()) {
+        // The hub's own processes.
+        Some(PeerIdentity::Service { .. }) => None,
+        // It may have been blocked, or what it names deleted: authn says so, behind the message.
+        Some(identity @ (PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. })) => {
+            Some((&known.messages, known::bearer(identity)))
+        }
+        None if parts.headers.contains_key(header::AUTHORIZATION) => {
+            Some((&strangers.messages, source_ip(parts).into()))
+        }
         // authn refuses it whatever it says, and has the words for that.
-        return Ok(Taken { framed: Bytes::new(), message: Bytes::new(), _held: None });
-    }
-    let (framed, held) = if is_known {
-        (serve::read_body(body, bytes_max).await.map_err(unread)?, None)
-    } else {
-        let held = strangers::read(&strangers.messages, source_ip(parts), body).await.map_err(unread)?;
-        (held.bytes().clone(), Some(held))
+        None => return Ok(Taken { framed: Bytes::new(), message: Bytes::new(), _counted: None }),
+    };
+    let (framed, counted) = match of_sender {
+        Some((bodies, sender)) => strangers::read(bodies, sender, body).await.map_err(unread)?.into_parts(),
+        None => (serve::read_body(body, bytes_max).await.map_err(unread)?, None),
     };
     let message = message(framed.clone())?;
-    Ok(Taken { framed, message, _held: held })
+    Ok(Taken { framed, message, _counted: counted })
 }
 
 /// The same request with its actor in the extensions.
 async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Request, Status> {
     let (mut parts, body) = request.into_parts();
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
-    let Taken { framed, message, _held } = taken(&gateway.strangers, bytes_max, &parts, body).await?;
+    let of_senders = (&gateway.strangers, &gateway.known);
+    let Taken { framed, message, _counted } = taken(of_senders, bytes_max, &parts, body).await?;
     let shown = shown(&parts);
     let query = AdmitQuery {
         method: parts.uri.path().to_owned(),
@@ -287,7 +295,7 @@ fn message(mut framed: Bytes) -> Result<Bytes, Status> {
 mod tests {
     use std::{convert::Infallible, net::SocketAddr};
 
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
     use tonic::Code;
 
     use super::*;
@@ -295,6 +303,24 @@ mod tests {
 
     fn strangers() -> Strangers {
         Strangers::new(&GatewayConfig::default())
+    }
+
+    fn known() -> Known {
+        Known::new(&GatewayConfig::default())
+    }
+
+    fn service() -> PeerIdentity {
+        PeerIdentity::Service { hub: "h".to_owned(), name: "spoke".to_owned() }
+    }
+
+    fn spoke(cluster_uid: &str) -> PeerIdentity {
+        PeerIdentity::Spoke { hub: "h".to_owned(), cluster_uid: cluster_uid.to_owned() }
+    }
+
+    fn principal() -> PeerIdentity {
+        let [hub, authority, account, principal_id] =
+            ["h", "local", "111122223333", "AIDA"].map(str::to_owned);
+        PeerIdentity::Principal { hub, authority, account, principal_id }
     }
 
     #[test]
@@ -343,22 +369,62 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn immunity_28_of_a_stranger_nothing_is_read_and_of_who_claims_to_be_none_not_for_ever() {
-        let strangers = strangers();
-        let of_nobody = taken(&strangers, 1024, &head(None, None), stalled()).await.ok().unwrap();
+        let (strangers, known) = (strangers(), known());
+        let of_senders = (&strangers, &known);
+        let of_nobody = taken(of_senders, 1024, &head(None, None), stalled()).await.ok().unwrap();
         assert!(of_nobody.framed.is_empty() && of_nobody.message.is_empty());
-        let claimed = taken(&strangers, 1024, &head(Some("x"), None), stalled()).await.err().unwrap();
+        let claimed = taken(of_senders, 1024, &head(Some("x"), None), stalled()).await.err().unwrap();
         assert_eq!(claimed.code(), Code::DeadlineExceeded);
         let unsigned = unsigned_request(&strangers.unsigned, Request::new(stalled())).await.unwrap_err();
         assert_eq!(unsigned.code(), Code::DeadlineExceeded);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn immunity_28_of_a_certificate_that_may_be_a_strangers_by_now_nothing_is_waited_for_for_ever() {
+        let (strangers, known) = (strangers(), known());
+        for identity in [spoke("a"), principal()] {
+            let head = head(None, Some(identity));
+            let refused = taken((&strangers, &known), 1024, &head, stalled()).await.err().unwrap();
+            assert_eq!(refused.code(), Code::DeadlineExceeded);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn immunity_28_one_certificate_has_a_part_of_the_room_and_leaves_others_theirs() {
+        const MEGABYTE: usize = 1 << 20;
+        let config = GatewayConfig::default();
+        let (strangers, known) = (strangers(), known());
+        let of = |identity, body| {
+            let (strangers, known) = (&strangers, &known);
+            async move { taken((strangers, known), 1024, &head(None, Some(identity)), body).await.map(|_| ()) }
+        };
+        let stalls = || {
+            let piece: Result<_, Infallible> = Ok(Bytes::from(vec![0; config.message_bytes_max]));
+            Body::from_stream(stream::iter([piece]).chain(stream::pending()))
+        };
+        let part = config.bodies.known_messages_bytes_max / known::PARTS;
+        let all: Vec<_> =
+            (0..part / config.message_bytes_max + 2).map(|_| of(spoke("a"), stalls())).collect();
+        let other = async {
+            tokio::task::yield_now().await;
+            let length = u32::try_from(MEGABYTE).unwrap();
+            let mut framed = vec![0; FRAME_BYTES + MEGABYTE];
+            framed[1..FRAME_BYTES].copy_from_slice(&length.to_be_bytes());
+            of(spoke("b"), Body::from(framed)).await
+        };
+        let (ended, other) = tokio::join!(futures::future::join_all(all), other);
+        assert!(other.is_ok(), "{other:?}");
+        let mut refused = ended.iter().filter_map(|ended| ended.as_ref().err());
+        assert!(refused.any(|status| status.code() == Code::ResourceExhausted), "its own gave way");
+    }
+
     #[tokio::test]
     async fn a_message_is_whole_whether_its_sender_is_known_or_only_claims_to_be() {
-        let strangers = strangers();
-        let service = PeerIdentity::Service { hub: "h".to_owned(), name: "spoke".to_owned() };
-        for head in [head(Some("x"), None), head(None, Some(service))] {
+        let (strangers, known) = (strangers(), known());
+        let certified = [service(), spoke("a"), principal()].map(|identity| head(None, Some(identity)));
+        for head in certified.into_iter().chain([head(Some("x"), None)]) {
             let body = Body::from(Bytes::from_static(&[0, 0, 0, 0, 2, 7, 8]));
-            let whole = taken(&strangers, 1024, &head, body).await.ok().unwrap();
+            let whole = taken((&strangers, &known), 1024, &head, body).await.ok().unwrap();
             assert_eq!((whole.framed.len(), &*whole.message), (7, &[7, 8][..]));
         }
     }

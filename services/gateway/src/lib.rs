@@ -11,6 +11,7 @@ pub mod config;
 pub mod directory;
 pub mod door;
 pub mod explain;
+mod known;
 pub mod kubernetes;
 mod names;
 pub mod process;

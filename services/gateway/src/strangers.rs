@@ -1,10 +1,8 @@
 //! Bodies of requests whose senders are not known before these are read: how much of them there may be, and how long each may take.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use lanyard_kit::{
-    serve::{Bodies, BodyError, BodyLimits, Held},
+    serve::{Bodies, BodyError, BodyLimits, Held, Sender},
     telemetry::names,
 };
 use tower::BoxError;
@@ -32,9 +30,10 @@ impl Strangers {
         let short = |bytes_max, time_max| BodyLimits {
             bytes_max,
             all_bytes_max: all.short_bytes_max,
+            sender_bytes_max: usize::MAX,
             time_max,
             awaited_max: all.awaited_max,
-            awaited_of_network_max: all.awaited_per_network_max,
+            awaited_of_sender_max: all.awaited_per_network_max,
         };
         let message_bytes_max = config.message_bytes_max.saturating_add(FRAME_BYTES);
         let unsigned_bytes_max = UNSIGNED_BYTES_MAX.saturating_add(FRAME_BYTES);
@@ -49,14 +48,21 @@ impl Strangers {
     }
 }
 
-/// The whole body of a request from this address. That there was no room for it is counted.
-pub(crate) async fn read<B>(bodies: &Bodies, from: Option<IpAddr>, body: B) -> Result<Held<'_>, BodyError>
+/// The whole body of a request of this sender. That there was no room for it is counted.
+pub(crate) async fn read<B>(bodies: &Bodies, sender: Sender, body: B) -> Result<Held<'_>, BodyError>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
 {
-    let read = bodies.read(from, body).await;
-    if matches!(read, Err(BodyError::NoRoom | BodyError::Crowded)) {
-        metrics::counter!(names::GATEWAY_SHED_TOTAL).increment(1);
+    let read = bodies.read(sender, body).await;
+    if let Err(error) = read {
+        count_shed(error);
     }
     read
+}
+
+/// Counts a body for which there was no room.
+pub(crate) fn count_shed(error: BodyError) {
+    if matches!(error, BodyError::NoRoom | BodyError::Crowded) {
+        metrics::counter!(names::GATEWAY_SHED_TOTAL).increment(1);
+    }
 }

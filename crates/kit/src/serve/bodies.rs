@@ -1,6 +1,7 @@
 //! Bodies of requests: how long one may take to come, and how much of them is held, of all requests together.
 //!
-//! A stranger can send them too, so none of it depends on who asks: a body that nobody wants is counted and dropped as it comes.
+//! A stranger can send them too, and whoever is known by a certificate may have been put out since: a body that nobody wants is counted
+//! and dropped as it comes.
 
 mod waiting;
 
@@ -17,7 +18,9 @@ use tokio::{
 use tower::BoxError;
 
 use super::BodyError;
-use waiting::{Counted, Place, Waiting};
+use crate::within;
+pub use waiting::Counted;
+use waiting::{Place, Waiting};
 
 /// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
 /// way of none. The limit of open requests bounds these.
@@ -32,30 +35,55 @@ const DISCARDED_AT_ONCE_MAX: usize = 256;
 pub struct BodyLimits {
     /// Most bytes of one.
     pub bytes_max: usize,
-    /// Most bytes of all that are held at once. Of each the first 16 KiB do not count. Where there is no room for more, the network that
+    /// Most bytes of all that are held at once. Of each the first 16 KiB do not count. Where there is no room for more, the sender who
     /// holds most ends the one that has been waited for longest.
     pub all_bytes_max: usize,
+    /// Most of these bytes of one sender. One more ends the oldest of their own.
+    pub sender_bytes_max: usize,
     /// Within how long one has to be there, from when it is asked for; of one that is refused the rest is discarded within the same.
     pub time_max: Duration,
     /// Most that are waited for at once because they did not come with their heads, or are larger than those 16 KiB. One more ends
-    /// the one that has been waited for longest, of the network that has most.
+    /// the one that has been waited for longest, of the sender who has most.
     pub awaited_max: usize,
-    /// Most of these of one network: an IPv4 address, or an IPv6 site. One more ends its own oldest.
-    pub awaited_of_network_max: usize,
+    /// Most of these of one sender. One more ends the oldest of their own.
+    pub awaited_of_sender_max: usize,
+}
+
+/// Who sends a body: on whose account it is waited for and held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// Nobody can tell. All of these are one sender, who may have all places.
+    Untold,
+    /// A stranger, at this address. Those of one network are one sender: of an IPv4 address, or an IPv6 site.
+    At(IpAddr),
+    /// Somebody who has shown who they are, by a number that is theirs alone.
+    Known(u128),
+}
+
+impl From<Option<IpAddr>> for Sender {
+    fn from(address: Option<IpAddr>) -> Self {
+        address.map_or(Self::Untold, Self::At)
+    }
 }
 
 /// A body that has come; while it is there, its bytes count.
 #[derive(Debug)]
 pub struct Held<'a> {
     bytes: Bytes,
-    _counted: Option<Counted<'a>>,
+    counted: Option<Counted<'a>>,
 }
 
-impl Held<'_> {
+impl<'a> Held<'a> {
     /// What came.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// What came, and by what it counts.
+    #[must_use]
+    pub fn into_parts(self) -> (Bytes, Option<Counted<'a>>) {
+        (self.bytes, self.counted)
     }
 }
 
@@ -80,25 +108,36 @@ impl Bodies {
         }
     }
 
-    /// The whole body of a request from this address, within its time, its limit and what is left for all. A short one that is there
+    /// The whole body of a request of this sender, within its time, its limit and what is left for all. A short one that is there
     /// already is in nobody's way, and none is in its. Of a body that is refused the rest is discarded, within the same time.
     ///
     /// # Errors
     /// [`BodyError`] says why there is none.
-    pub async fn read<R>(&self, from: Option<IpAddr>, mut body: R) -> Result<Held<'_>, BodyError>
+    pub async fn read<R>(&self, sender: Sender, mut body: R) -> Result<Held<'_>, BodyError>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
         let until = Instant::now() + self.time_max;
-        let read = timeout_at(until, self.collect(from, &mut body)).await;
-        let read = read.unwrap_or(Err(BodyError::TooSlow { limit: self.time_max }));
+        let read = self.take(sender, &mut body).await;
         if matches!(read, Err(BodyError::NoRoom | BodyError::Crowded | BodyError::TooLong { .. })) {
             self.discard_until(body, until).await;
         }
         read
     }
 
-    async fn collect<R>(&self, from: Option<IpAddr>, body: &mut R) -> Result<Held<'_>, BodyError>
+    /// The same; the rest of a body that is refused is the caller's to discard.
+    ///
+    /// # Errors
+    /// [`BodyError`] says why there is none.
+    pub async fn take<R>(&self, sender: Sender, body: &mut R) -> Result<Held<'_>, BodyError>
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        let read = within(self.time_max, self.collect(sender, body)).await;
+        read.unwrap_or(Err(BodyError::TooSlow { limit: self.time_max }))
+    }
+
+    async fn collect<R>(&self, sender: Sender, body: &mut R) -> Result<Held<'_>, BodyError>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -106,27 +145,30 @@ impl Bodies {
         if body.size_hint().lower() > self.bytes_max as u64 {
             return Err(too_long);
         }
-        // Copied out of its frames: a body of single bytes would else hold a frame for each.
         let (mut read, mut place) = (BytesMut::new(), None);
-        while let Some(frame) = self.frame(from, &mut place, body).await? {
-            let Some(data) = frame.data_ref() else { continue };
+        while let Some(frame) = self.frame(sender, &mut place, body).await? {
+            let Ok(data) = frame.into_data() else { continue };
             let length = read.len() + data.len();
             if length > self.bytes_max {
                 return Err(too_long);
             }
             let counted = length.saturating_sub(UNCOUNTED_BYTES);
-            if counted > 0 && !place.get_or_insert_with(|| self.waiting.take(from)).holds(counted) {
+            if counted > 0 && !place.get_or_insert_with(|| self.waiting.take(sender)).holds(counted) {
                 return Err(BodyError::NoRoom);
             }
-            read.extend_from_slice(data);
+            if read.is_empty() && body.is_end_stream() {
+                return Ok(Held { bytes: data, counted: place.and_then(Place::has_come) });
+            }
+            // Copied out of its frames: a body of single bytes would else hold a frame for each.
+            read.extend_from_slice(&data);
         }
-        Ok(Held { bytes: read.freeze(), _counted: place.and_then(Place::has_come) })
+        Ok(Held { bytes: read.freeze(), counted: place.and_then(Place::has_come) })
     }
 
     /// The next frame, unless the body loses the place that it has once it is waited for.
     async fn frame<'a, R>(
         &'a self,
-        from: Option<IpAddr>,
+        sender: Sender,
         place: &mut Option<Place<'a>>,
         body: &mut R,
     ) -> Result<Option<Frame<Bytes>>, BodyError>
@@ -137,7 +179,7 @@ impl Bodies {
         if let Poll::Ready(frame) = futures::poll!(coming.as_mut()) {
             return frame;
         }
-        let place = place.get_or_insert_with(|| self.waiting.take(from));
+        let place = place.get_or_insert_with(|| self.waiting.take(sender));
         tokio::select! {
             biased;
             frame = coming.as_mut() => frame,

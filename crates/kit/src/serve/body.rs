@@ -29,7 +29,7 @@ pub enum BodyError {
     NoRoom,
     /// It did not come with its head, and had to give way to another one, for which there was else no place or no room.
     #[error(
-        "too many requests are waited for whose bodies have not come whole, and this one has been for longest of its network: send it \
+        "too many requests are waited for whose bodies have not come whole, and this one has been for longest of its sender's: send it \
          again, its body at once behind its head"
     )]
     Crowded,

@@ -16,10 +16,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use lanyard_kit::{
-    serve::{self, BodyError},
+    serve::{self, BodyError, Held},
     telemetry::{Label as _, names, trace::span},
     tls::PeerIdentity,
-    within,
 };
 use serde_json::json;
 use tower::BoxError;
@@ -35,6 +34,7 @@ use super::{
 };
 use crate::{
     directory::Spoke,
+    known,
     reviews::{Answered, Kind},
     services::Services,
     strangers,
@@ -158,7 +158,13 @@ pub(super) async fn review<S: Services, B: RequestBody>(
         Ok(spoke) => {
             let span = span_of(&request, path, &spoke);
             let answered = async {
-                let answered = match (read(gateway, request).await, kind) {
+                // What was read counts until it is answered.
+                let (read, _counted) = match read(gateway, &spoke, begun, request).await.map(Held::into_parts)
+                {
+                    Ok((body, counted)) => (Ok(body), counted),
+                    Err(why) => (Err(why), None),
+                };
+                let answered = match (read, kind) {
                     (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, begun, body).await,
                     (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, begun, body).await,
                     (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, begun, body, required).await,
@@ -212,17 +218,21 @@ async fn drain<S: Services, B: RequestBody>(gateway: &Gateway<S>, request: http:
 }
 
 /// The body of a review of an API server that is known. It has a review's time: then the API server gives up soon.
-async fn read<S: Services, B: RequestBody>(
-    gateway: &Gateway<S>,
+async fn read<'a, S: Services, B: RequestBody>(
+    gateway: &'a Gateway<S>,
+    spoke: &Spoke,
+    begun: Instant,
     request: http::Request<B>,
-) -> Result<Bytes, Unread> {
-    let (bytes_max, limit) = (gateway.parts.config.review_bytes_max, gateway.parts.config.review_timeout());
-    let mut body = Headed::of(request.into_body(), bytes_max);
-    let read = within(limit, serve::read_body(&mut body, bytes_max)).await;
-    let read = read.unwrap_or(Err(BodyError::TooSlow { limit }));
-    if matches!(read, Err(BodyError::TooLong { .. })) {
-        // In vain where it takes too long: then the connection is cut.
-        let _ = tokio::time::timeout(limit, discard(&mut body)).await;
+) -> Result<Held<'a>, Unread> {
+    let config = &gateway.parts.config;
+    let mut body = Headed::of(request.into_body(), config.review_bytes_max);
+    let read = gateway.known.reviews.take(known::api_server(spoke), &mut body).await;
+    if let Err(error) = read {
+        strangers::count_shed(error);
+        if matches!(error, BodyError::TooLong { .. } | BodyError::NoRoom | BodyError::Crowded) {
+            // In vain where it takes too long: then the connection is cut.
+            let _ = tokio::time::timeout(config.review_left(begun), discard(&mut body)).await;
+        }
     }
     read.map_err(|error| body.unread(error))
 }
@@ -362,7 +372,7 @@ async fn kubectl<S: Services>(
     let from = request.extensions().get::<serve::Peer>().map(|peer| peer.address.ip());
     let answered = async {
         // Anybody may say that they bear a token.
-        match strangers::read(&gateway.strangers.reviews, from, request.into_body()).await {
+        match strangers::read(&gateway.strangers.reviews, from.into(), request.into_body()).await {
             Ok(body) => {
                 self_review::answer(gateway, &spoke, review, version, &headers, token, body.bytes()).await
             }

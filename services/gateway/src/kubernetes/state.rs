@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{issuer::Pages, kept::Answers};
 use crate::{
-    config::GatewayConfig, directory::Directory, recorder::Recorder, revisions::Revisions,
+    config::GatewayConfig, directory::Directory, known::Known, recorder::Recorder, revisions::Revisions,
     services::Services, strangers::Strangers,
 };
 
@@ -55,6 +55,7 @@ pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
     pub(crate) strangers: Strangers,
+    pub(crate) known: Known,
     pub(super) answers: Answers,
     pub(super) issuer_pages: Pages,
     requests: Counters<(Route, StatusClass)>,
@@ -66,10 +67,11 @@ impl<S: Services> Gateway<S> {
     pub fn new(parts: Parts<S>) -> Arc<Self> {
         let in_flight = Semaphore::new(parts.config.reviews_in_flight_max);
         let answers = Answers::new(parts.config.answers_max, parts.revisions.clone());
-        let strangers = Strangers::new(&parts.config);
+        let (strangers, known) = (Strangers::new(&parts.config), Known::new(&parts.config));
         Arc::new(Self {
             parts,
             strangers,
+            known,
             answers,
             issuer_pages: Pages::default(),
             in_flight,

@@ -334,6 +334,7 @@ mod tests {
             "gateway.answers_max",
             "gateway.bodies.awaited_max",
             "gateway.bodies.awaited_per_network_max",
+            "gateway.bodies.known_awaited_max",
             "awsapi.requests_in_flight_max",
             "mapping.limits.watches",
             "mapping.limits.watches_per_account",

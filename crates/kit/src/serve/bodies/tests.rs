@@ -82,9 +82,10 @@ fn limits(all_bytes_max: usize, time_max: Duration) -> BodyLimits {
     BodyLimits {
         bytes_max: MEGABYTE,
         all_bytes_max,
+        sender_bytes_max: all_bytes_max,
         time_max,
         awaited_max: 4096,
-        awaited_of_network_max: 1024,
+        awaited_of_sender_max: 1024,
     }
 }
 
@@ -94,8 +95,9 @@ fn bodies(all_bytes_max: usize, time_max: Duration) -> Bodies {
 
 /// How a read ends: by the length that it has, or why it has none.
 async fn read(bodies: &Bodies, body: Sent) -> Result<usize, BodyError> {
-    let held =
-        timeout(PATIENCE, bodies.read(None, body)).await.expect("a body is waited for within its time alone");
+    let held = timeout(PATIENCE, bodies.read(Sender::Untold, body))
+        .await
+        .expect("a body is waited for within its time alone");
     held.map(|held| held.bytes().len())
 }
 
@@ -144,7 +146,7 @@ async fn immunity_28_a_refused_body_is_dropped_as_it_comes_and_not_for_ever() {
 async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_do_not_meet() {
     let bodies = bodies(MEGABYTE, SHORT);
     let large = || sent(16, MEGABYTE / 16, End::Whole);
-    let first = bodies.read(None, large()).await.unwrap();
+    let first = bodies.read(Sender::Untold, large()).await.unwrap();
     assert_eq!(read(&bodies, large()).await, Err(BodyError::NoRoom));
     assert_eq!(read(&bodies, sent(1, UNCOUNTED_BYTES, End::Whole)).await, Ok(UNCOUNTED_BYTES));
     // What stalls gives back what it held when its time is over.
@@ -161,8 +163,18 @@ async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_
 async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
     let bodies = bodies(MEGABYTE, PATIENCE);
     let mut body = sent(10_000, 1, End::Whole);
-    assert_eq!(bodies.read(None, &mut body).await.unwrap().bytes().len(), 10_000);
+    assert_eq!(bodies.read(Sender::Untold, &mut body).await.unwrap().bytes().len(), 10_000);
     assert_eq!(body.most, 1);
+}
+
+#[tokio::test]
+async fn a_body_of_one_frame_is_handed_on_as_it_came() {
+    let bodies = bodies(MEGABYTE, PATIENCE);
+    let sent = Bytes::from(vec![b'x'; UNCOUNTED_BYTES]);
+    let mut body = http_body_util::Full::new(sent.clone());
+    let held = bodies.take(Sender::Known(1), &mut body).await.unwrap();
+    let (came, counted) = held.into_parts();
+    assert!(came == sent && came.as_ptr() == sent.as_ptr() && counted.is_none());
 }
 
 /// A body of which so many bytes come after a while: all, or, where they are more than there may be, nothing behind them.
@@ -191,7 +203,7 @@ impl http_body::Body for Late {
 async fn immunity_28_what_is_read_and_what_is_discarded_of_a_body_have_one_time() {
     let bodies = bodies(64 * MEGABYTE, SECOND);
     let (begun, late) = (Instant::now(), tokio::time::sleep(Duration::from_millis(700)));
-    let answer = bodies.read(None, Late(Box::pin(late), 2 * MEGABYTE, false)).await;
+    let answer = bodies.read(Sender::Untold, Late(Box::pin(late), 2 * MEGABYTE, false)).await;
     assert_eq!(answer.unwrap_err(), BodyError::TooLong { bytes_max: MEGABYTE });
     assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
@@ -199,8 +211,9 @@ async fn immunity_28_what_is_read_and_what_is_discarded_of_a_body_have_one_time(
 #[tokio::test]
 async fn immunity_28_heads_that_stall_give_way_to_a_body_of_another_network() {
     let limits = limits(64 * MEGABYTE, SECOND);
-    let bodies = Bodies::new(BodyLimits { awaited_max: 4, awaited_of_network_max: 1, ..limits });
-    let stalled = |last: u8| bodies.read(Some(IpAddr::from([192, 0, 2, last])), sent(1, 3, End::Stalled));
+    let bodies = Bodies::new(BodyLimits { awaited_max: 4, awaited_of_sender_max: 1, ..limits });
+    let stalled =
+        |last: u8| bodies.read(Sender::At(IpAddr::from([192, 0, 2, last])), sent(1, 3, End::Stalled));
     // Four are waited for at most, and one of each network.
     let (first, second, third, fourth, fifth) =
         tokio::join!(stalled(1), stalled(2), stalled(3), stalled(4), stalled(5));
@@ -214,12 +227,12 @@ async fn immunity_28_heads_that_stall_give_way_to_a_body_of_another_network() {
 #[tokio::test(start_paused = true)]
 async fn immunity_28_heads_that_stall_give_way_to_a_body_of_their_own_network() {
     let limits = limits(64 * MEGABYTE, SECOND);
-    let bodies = Bodies::new(BodyLimits { awaited_of_network_max: 2, ..limits });
-    let from = |bytes, end| bodies.read(Some(IpAddr::from([192, 0, 2, 1])), sent(1, bytes, end));
+    let bodies = Bodies::new(BodyLimits { awaited_of_sender_max: 2, ..limits });
+    let from = |bytes, end| bodies.read(Sender::At(IpAddr::from([192, 0, 2, 1])), sent(1, bytes, end));
     // Behind a load balancer one address speaks for many.
     let late = async {
         let late = Late(Box::pin(tokio::time::sleep(SHORT)), 3, false);
-        bodies.read(Some(IpAddr::from([192, 0, 2, 1])), late).await
+        bodies.read(Sender::At(IpAddr::from([192, 0, 2, 1])), late).await
     };
     let (first, second, late) = tokio::join!(from(3, End::Stalled), from(3, End::Stalled), late);
     assert_eq!(late.unwrap().bytes().len(), 3);
@@ -231,9 +244,9 @@ async fn immunity_28_heads_that_stall_give_way_to_a_body_of_their_own_network() 
 async fn immunity_28_large_bodies_that_stall_give_way_to_others_whosever_they_are() {
     for other in [1, 2] {
         let bodies = bodies(2 * MEGABYTE, SECOND);
-        let from = |last, frames, end| {
+        let from = |last: u8, frames, end| {
             let address = IpAddr::from([192, 0, 2, last]);
-            bodies.read(Some(address), sent(frames, MEGABYTE / 16, end))
+            bodies.read(Sender::At(address), sent(frames, MEGABYTE / 16, end))
         };
         let stalled = || from(1, 16, End::Stalled);
         let whole = async {

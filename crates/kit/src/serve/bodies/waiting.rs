@@ -1,18 +1,17 @@
-//! Bodies that are waited for, and the bytes that are held of them and of those that have come: so many of all senders, so many of one
-//! network. Where there is no place or no room left, it is the network with most that gives some, of the one that it has waited for
-//! longest, and a network that has all that it may have gives its own: whoever sends bodies that do not end is in the way of no other,
-//! of their own address neither.
+//! Bodies that are waited for, and the bytes that are held of them and of those that have come: so many of all senders, so many of one.
+//! Where there is no place or no room left, it is the sender with most who gives some, of the one that has been waited for longest, and a
+//! sender who has all that they may have gives of their own: whoever sends bodies that do not end is in the way of no other, of their
+//! own address neither.
 
 use std::{
     cmp::Reverse,
     collections::{HashMap, VecDeque},
-    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::oneshot;
 
-use super::BodyLimits;
+use super::{BodyLimits, Sender};
 use crate::limits::network_of;
 
 /// What one site has of IPv6 at most (RFC 6177), in bits: any number of networks in it costs nothing.
@@ -22,8 +21,9 @@ const V6_PREFIX_BITS: u32 = 48;
 #[derive(Debug)]
 pub(super) struct Waiting {
     all_max: usize,
-    of_network_max: usize,
+    of_sender_max: usize,
     bytes_max: usize,
+    sender_bytes_max: usize,
     state: Mutex<State>,
 }
 
@@ -34,11 +34,11 @@ struct State {
     bytes: usize,
     /// Of the last place.
     number: u64,
-    /// Of each network that has any.
-    of: HashMap<Option<IpAddr>, Share>,
+    /// Of each sender who has any.
+    of: HashMap<Sender, Share>,
 }
 
-/// What one network has.
+/// What one sender has.
 #[derive(Debug, Default)]
 struct Share {
     bytes: usize,
@@ -46,7 +46,14 @@ struct Share {
     places: VecDeque<Kept>,
 }
 
-/// A place of which somebody knows; once its sender is gone they have lost it.
+impl Share {
+    /// Which of them has been waited for longest, of those that hold anything.
+    fn longest(&self) -> Option<u64> {
+        self.places.iter().find(|kept| kept.bytes > 0).map(|kept| kept.number)
+    }
+}
+
+/// A place that somebody has; once this is gone they have lost it.
 #[derive(Debug)]
 struct Kept {
     number: u64,
@@ -58,7 +65,7 @@ struct Kept {
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     of: &'a Waiting,
-    network: Option<IpAddr>,
+    sender: Sender,
     number: u64,
     bytes: usize,
     kept: oneshot::Receiver<()>,
@@ -66,9 +73,9 @@ pub(super) struct Place<'a> {
 
 /// What is held of a body that has come, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Counted<'a> {
+pub struct Counted<'a> {
     of: &'a Waiting,
-    network: Option<IpAddr>,
+    sender: Sender,
     bytes: usize,
 }
 
@@ -76,19 +83,23 @@ impl Waiting {
     pub(super) fn new(limits: &BodyLimits) -> Self {
         Self {
             all_max: limits.awaited_max.max(1),
-            of_network_max: limits.awaited_of_network_max.max(1),
+            of_sender_max: limits.awaited_of_sender_max.max(1),
             bytes_max: limits.all_bytes_max,
+            sender_bytes_max: limits.sender_bytes_max,
             state: Mutex::default(),
         }
     }
 
-    /// A place for a body from this address. Those without an address count as one network that may have all.
-    pub(super) fn take(&self, from: Option<IpAddr>) -> Place<'_> {
-        let network = from.map(|address| network_of(address, V6_PREFIX_BITS));
+    /// A place for a body of this sender.
+    pub(super) fn take(&self, sender: Sender) -> Place<'_> {
+        let sender = match sender {
+            Sender::At(address) => Sender::At(network_of(address, V6_PREFIX_BITS)),
+            Sender::Untold | Sender::Known(_) => sender,
+        };
         let mut state = self.state();
-        let own = state.of.get(&network).map_or(0, |share| share.places.len());
-        if network.is_some() && own >= self.of_network_max {
-            state.end_oldest_of(network);
+        let own = state.of.get(&sender).map_or(0, |share| share.places.len());
+        if sender != Sender::Untold && own >= self.of_sender_max {
+            state.end_oldest_of(sender);
         } else if state.count >= self.all_max {
             state.end_oldest_of_most();
         }
@@ -96,9 +107,9 @@ impl Waiting {
         state.count += 1;
         state.number += 1;
         let number = state.number;
-        let share = state.of.entry(network).or_default();
+        let share = state.of.entry(sender).or_default();
         share.places.push_back(Kept { number, bytes: 0, _keep: keep });
-        Place { of: self, network, number, bytes: 0, kept }
+        Place { of: self, sender, number, bytes: 0, kept }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -113,60 +124,60 @@ impl Waiting {
 }
 
 impl State {
-    fn end_oldest_of(&mut self, network: Option<IpAddr>) {
-        let oldest = self.of.get(&network).and_then(|share| share.places.front()).map(|kept| kept.number);
+    fn end_oldest_of(&mut self, sender: Sender) {
+        let oldest = self.of.get(&sender).and_then(|share| share.places.front()).map(|kept| kept.number);
         if let Some(number) = oldest {
-            self.remove(network, number);
+            self.remove(sender, number);
         }
     }
 
-    /// Takes the place of whoever has waited longest in the network that has most.
+    /// Takes the place that the sender with most has had for longest.
     fn end_oldest_of_most(&mut self) {
         let oldest = |share: &Share| Reverse(share.places.front().map(|kept| kept.number));
         let most = self.of.iter().max_by_key(|(_, share)| (share.places.len(), oldest(share)));
-        if let Some(network) = most.map(|(network, _)| *network) {
-            self.end_oldest_of(network);
+        if let Some(sender) = most.map(|(sender, _)| *sender) {
+            self.end_oldest_of(sender);
         }
     }
 
-    /// Who has waited longest, of those that hold anything of the network that holds most of such.
-    fn longest_of_most_bytes(&self) -> Option<(Option<IpAddr>, u64)> {
-        let waiting = self.of.iter().filter_map(|(network, share)| {
-            let number = share.places.iter().find(|kept| kept.bytes > 0)?.number;
-            Some((share.bytes, Reverse(number), *network))
-        });
+    /// Which has been waited for longest, of those of the sender who holds most that hold anything.
+    fn longest_of_most_bytes(&self) -> Option<(Sender, u64)> {
+        let waiting = self
+            .of
+            .iter()
+            .filter_map(|(sender, share)| Some((share.bytes, Reverse(share.longest()?), *sender)));
         let most = waiting.max_by_key(|(bytes, number, _)| (*bytes, *number));
-        most.map(|(_, Reverse(number), network)| (network, number))
+        most.map(|(_, Reverse(number), sender)| (sender, number))
     }
 
-    fn kept(&mut self, network: Option<IpAddr>, number: u64) -> Option<&mut Kept> {
-        let places = &mut self.of.get_mut(&network)?.places;
+    fn kept(&mut self, sender: Sender, number: u64) -> Option<&mut Kept> {
+        let places = &mut self.of.get_mut(&sender)?.places;
         let at = places.binary_search_by_key(&number, |kept| kept.number).ok()?;
         places.get_mut(at)
     }
 
-    fn add(&mut self, network: Option<IpAddr>, bytes: usize) {
+    fn add(&mut self, sender: Sender, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
-        let share = self.of.entry(network).or_default();
+        let share = self.of.entry(sender).or_default();
         share.bytes = share.bytes.saturating_add(bytes);
     }
 
-    fn give_back(&mut self, network: Option<IpAddr>, bytes: usize) {
-        let Some(share) = self.of.get_mut(&network) else { return };
+    fn give_back(&mut self, sender: Sender, bytes: usize) {
+        let Some(share) = self.of.get_mut(&sender) else { return };
         self.bytes = self.bytes.saturating_sub(bytes);
         share.bytes = share.bytes.saturating_sub(bytes);
         if share.bytes == 0 && share.places.is_empty() {
-            self.of.remove(&network);
+            self.of.remove(&sender);
         }
     }
 
     /// Takes a place away with what is held there, unless it has been taken already.
-    fn remove(&mut self, network: Option<IpAddr>, number: u64) {
-        let Some(places) = self.of.get_mut(&network).map(|share| &mut share.places) else { return };
+    fn remove(&mut self, sender: Sender, number: u64) {
+        let Some(places) = self.of.get_mut(&sender).map(|share| &mut share.places) else { return };
         let Ok(at) = places.binary_search_by_key(&number, |kept| kept.number) else { return };
         let bytes = places.remove(at).map_or(0, |kept| kept.bytes);
         self.count = self.count.saturating_sub(1);
-        self.give_back(network, bytes);
+        self.give_back(sender, bytes);
     }
 }
 
@@ -176,15 +187,24 @@ impl<'a> Place<'a> {
     pub(super) fn holds(&mut self, bytes: usize) -> bool {
         let mut state = self.of.state();
         let more = bytes.saturating_sub(self.bytes);
-        while state.bytes.saturating_add(more) > self.of.bytes_max {
-            match state.longest_of_most_bytes() {
-                Some((network, number)) if number != self.number => state.remove(network, number),
+        loop {
+            let own = state.of.get(&self.sender);
+            let longest = if own.is_some_and(|own| own.bytes.saturating_add(more) > self.of.sender_bytes_max)
+            {
+                own.and_then(Share::longest).map(|number| (self.sender, number))
+            } else if state.bytes.saturating_add(more) > self.of.bytes_max {
+                state.longest_of_most_bytes()
+            } else {
+                break;
+            };
+            match longest {
+                Some((sender, number)) if number != self.number => state.remove(sender, number),
                 Some(_) | None => return false,
             }
         }
-        let Some(kept) = state.kept(self.network, self.number) else { return false };
+        let Some(kept) = state.kept(self.sender, self.number) else { return false };
         kept.bytes = kept.bytes.saturating_add(more);
-        state.add(self.network, more);
+        state.add(self.sender, more);
         self.bytes = bytes;
         true
     }
@@ -192,34 +212,34 @@ impl<'a> Place<'a> {
     /// What is held of it from now on, where that counts: it has come, and nobody waits for it.
     pub(super) fn has_come(mut self) -> Option<Counted<'a>> {
         // Given back by what is made of it, not by the place.
-        let (of, network, bytes) = (self.of, self.network, std::mem::take(&mut self.bytes));
+        let (of, sender, bytes) = (self.of, self.sender, std::mem::take(&mut self.bytes));
         if bytes == 0 {
             return None;
         }
         let mut state = of.state();
         // Also where the place was lost just now: it is all there.
-        state.remove(network, self.number);
-        state.add(network, bytes);
+        state.remove(sender, self.number);
+        state.add(sender, bytes);
         drop(state);
-        Some(Counted { of, network, bytes })
+        Some(Counted { of, sender, bytes })
     }
 
     /// Returns once somebody else has this place.
     pub(super) async fn lost(&mut self) {
-        // Nothing is ever sent: the sender is gone.
+        // Nothing is ever sent: the other end is gone.
         let _ = (&mut self.kept).await;
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.of.state().remove(self.network, self.number);
+        self.of.state().remove(self.sender, self.number);
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.of.state().give_back(self.network, self.bytes);
+        self.of.state().give_back(self.sender, self.bytes);
     }
 }
 
@@ -229,17 +249,22 @@ mod tests {
 
     use super::*;
 
-    fn from(address: &str) -> Option<IpAddr> {
-        Some(address.parse().unwrap())
+    fn from(address: &str) -> Sender {
+        Sender::At(address.parse().unwrap())
     }
 
-    fn waiting(awaited_max: usize, awaited_of_network_max: usize) -> Waiting {
+    fn waiting(awaited_max: usize, awaited_of_sender_max: usize) -> Waiting {
+        waiting_of(awaited_max, awaited_of_sender_max, 100)
+    }
+
+    fn waiting_of(awaited_max: usize, awaited_of_sender_max: usize, sender_bytes_max: usize) -> Waiting {
         Waiting::new(&BodyLimits {
             bytes_max: 100,
             all_bytes_max: 100,
+            sender_bytes_max,
             time_max: Duration::from_secs(1),
             awaited_max,
-            awaited_of_network_max,
+            awaited_of_sender_max,
         })
     }
 
@@ -288,9 +313,26 @@ mod tests {
     }
 
     #[test]
+    fn immunity_28_a_sender_has_so_much_and_gives_of_their_own_for_more() {
+        let waiting = waiting_of(10, 10, 40);
+        let mut others = waiting.take(Sender::Known(2));
+        assert!(others.holds(40));
+        let mut own = [(); 3].map(|()| waiting.take(Sender::Known(1)));
+        assert!(own[0].holds(20) && own[1].holds(20));
+        assert!(own[2].holds(20) && is_lost(&mut own[0]) && !is_lost(&mut own[1]) && !is_lost(&mut others));
+        let [_, second, third] = own;
+        let come = second.has_come().unwrap();
+        // What has come is of their own too, and is not taken away.
+        let mut third = third;
+        assert!(!third.holds(21) && !is_lost(&mut others));
+        drop(come);
+        assert!(third.holds(40) && !others.holds(41));
+    }
+
+    #[test]
     fn a_body_that_has_come_counts_although_its_place_was_lost_just_then() {
         let waiting = waiting(1, 1);
-        let mut first = waiting.take(None);
+        let mut first = waiting.take(Sender::Untold);
         assert!(first.holds(60));
         let _second = waiting.take(from("192.0.2.1"));
         assert_eq!(waiting.bytes(), 0);
@@ -324,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_loses_a_place_is_told() {
         let waiting = waiting(1, 1);
-        let mut first = waiting.take(None);
+        let mut first = waiting.take(Sender::Untold);
         let _second = waiting.take(from("192.0.2.1"));
         first.lost().await;
     }
