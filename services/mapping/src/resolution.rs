@@ -213,7 +213,9 @@ impl World<'_> {
         }
         self.pinned(knock, entry)?;
         let for_nodes = crate::rules::entry::is_node_type(entry.record.entry_type);
-        let own = Own { node: for_nodes, default_name: entry.has_default_name, is_one: entry.means_one };
+        let written_for =
+            if entry.means_one { Whose::One(&entry.record.principal_arn) } else { Whose::Several };
+        let own = Own { node: for_nodes, default_name: entry.has_default_name, whose: written_for };
         let username = self.username(&entry.username, knock, own)?;
         let grant = Grant {
             kind: GrantKind::AccessEntry,
@@ -228,7 +230,7 @@ impl World<'_> {
     fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
         let Some(line) = in_force.line(knock.canonical.as_str()) else { return Ok(None) };
         let for_nodes = line.is_for_nodes();
-        let own = Own { node: for_nodes, default_name: false, is_one: true };
+        let own = Own { node: for_nodes, default_name: false, whose: Whose::Knocking };
         let username = self.username(&line.username, knock, own)?;
         let mut groups = Vec::with_capacity(line.groups.len());
         for group in &line.groups {
@@ -264,7 +266,7 @@ impl World<'_> {
     }
 
     /// What a template becomes, refused where it is a reserved name or another principal's.
-    fn username(&self, template: &Template, knock: &Knock<'_>, own: Own) -> Result<String, Refused> {
+    fn username(&self, template: &Template, knock: &Knock<'_>, own: Own<'_>) -> Result<String, Refused> {
         let name = self.expand(template, knock, own.node)?;
         if own.node || template.is_literal() {
             return Ok(name);
@@ -285,10 +287,10 @@ impl World<'_> {
     }
 
     /// The OIDC issuer that what a template became is one of, or where it gives usernames without a prefix, may be.
-    fn issuer_of(&self, template: &Template, name: &str, knock: &Knock<'_>, own: Own) -> Option<&Issuer> {
+    fn issuer_of(&self, template: &Template, name: &str, knock: &Knock<'_>, own: Own<'_>) -> Option<&Issuer> {
         let issuers = self.snapshot.issuers();
         let is_taken = |issuer: &&Issuer| {
-            let canonical = own.is_one.then_some(knock.canonical.as_str());
+            let canonical = own.whose.is_one(knock).then_some(knock.canonical.as_str());
             issuer.takes(&sure::filled(template.as_str(), knock.account, canonical))
         };
         issuers.of_name(name).or_else(|| issuers.without_prefix().find(is_taken))
@@ -385,13 +387,34 @@ fn is_of_role(node: &Node, knock: &Knock<'_>) -> bool {
 
 /// What a template is to its principal.
 #[derive(Clone, Copy)]
-struct Own {
+struct Own<'a> {
     /// It names a node, by what the node was bound to.
     node: bool,
     /// It is the default of the principal itself.
     default_name: bool,
-    /// It is that of one principal and no other.
-    is_one: bool,
+    whose: Whose<'a>,
+}
+
+/// For whom a template was written.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    /// For whoever knocks, by their ARN.
+    Knocking,
+    /// For one principal, under this name. Found by unique id, they may have another one by now, which nobody kept from others.
+    One(&'a EntryPrincipal),
+    /// For whoever of several knocks.
+    Several,
+}
+
+impl Whose<'_> {
+    /// Whether it is that of one principal and no other, under the name that was written.
+    fn is_one(self, knock: &Knock<'_>) -> bool {
+        match self {
+            Self::Knocking => true,
+            Self::One(principal) => principal.means(knock.canonical.as_str()),
+            Self::Several => false,
+        }
+    }
 }
 
 /// Whether a username in the form of an ARN is that of whoever knocks: their principal's, or their own session's.

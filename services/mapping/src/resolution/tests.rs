@@ -371,6 +371,15 @@ fn immunity_44_beside_an_issuer_without_a_prefix_no_session_takes_a_name_that_ma
         let world = world(vec![entry(ROLE, None, username)], "", ("email", "-"));
         assert_eq!(code(cto.at(BOTH, &world)), wanted, "{username}");
     }
+    // Whoever has another name by now than the one that it was written for: nobody keeps that one from the issuer's people.
+    let written = entry("arn:aws:iam::111122223333:user/ana", Some("AIDAANA"), "{{PrincipalName}}");
+    for (name, prefix, wanted) in
+        [("ana", "-", "mapped"), ("bob", "-", TEMPLATE_REFUSED), ("bob", "corp:", "mapped")]
+    {
+        let renamed = Who::new(&format!("arn:aws:iam::111122223333:user/{name}"), "AIDAANA");
+        let world = world(vec![written.clone()], "", ("sub", prefix));
+        assert_eq!(code(renamed.at(BOTH, &world)), wanted, "{name} {prefix}");
+    }
     // Of several nobody knows whose name it will be.
     let anybody = entry("arn:aws:iam::111122223333:user/*", None, "{{PrincipalName}}");
     let ana = Who::new("arn:aws:iam::111122223333:user/ana", "X");
