@@ -15,7 +15,7 @@ mod identity_providers;
 mod pin;
 mod policies;
 mod preview;
-mod recount;
+pub(crate) mod recount;
 mod resolve;
 mod revisions;
 mod sight;

@@ -36,4 +36,4 @@ mod snapshot;
 mod store;
 
 pub use config::{Limits, MappingConfig, Memory};
-pub use engine::{Mapping, OpenError};
+pub use engine::{Mapping, OpenError, recount::RECOUNTED_AFTER};

@@ -11,7 +11,7 @@ use lanyard_store::{Holder, Purpose};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
-use crate::{Mapping, MappingConfig};
+use crate::{Mapping, MappingConfig, RECOUNTED_AFTER};
 
 /// What the process is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ impl Service for MappingService {
         } else {
             Mapping::open(store, mapping).await?
         };
-        tokio::spawn(engine.clone().recount_administrators());
+        tokio::spawn(engine.clone().recount_administrators(RECOUNTED_AFTER));
         let served = Served::new(Arc::new(engine), opened.door(Audience::Mapping, Purpose::VouchMapping)?);
         let routes = Routes::new(server::resolve(served.clone()))
             .add_service(server::preview(served.clone()))

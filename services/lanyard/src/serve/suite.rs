@@ -9,7 +9,7 @@ use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::{Credentials, Exchange};
 use lanyard_gateway::{Revisions, Services};
 use lanyard_kit::tls::{ChainVerifier, Live};
-use lanyard_mapping::Mapping;
+use lanyard_mapping::{Mapping, RECOUNTED_AFTER};
 use lanyard_store::{Change, Follower, Keyed};
 use tokio::sync::watch;
 
@@ -81,7 +81,7 @@ impl Suite {
             }
             None => Mapping::open(store, config.mapping.clone()).await?,
         };
-        tokio::spawn(mapping.clone().recount_administrators());
+        tokio::spawn(mapping.clone().recount_administrators(RECOUNTED_AFTER));
         let revisions = Revisions::of_own_store();
         store.follow(Arc::new(Moves(revisions.clone())));
         let mut credentials = config.credentials.clone();

@@ -14,26 +14,39 @@ const RECOUNT: &str = "recount_administrators";
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// After which time all is counted once more: replicas of the version before, which put rows back as they know them, are gone by then.
+pub const RECOUNTED_AFTER: Duration = Duration::from_mins(15);
+
 impl Mapping {
     /// Makes the rows of all clusters' administrators anew, unless that was done by the rules of this version, and returns once it is
-    /// done: what fails is tried again. For a task of its own, beside the calls. Several processes may do it at once.
-    pub async fn recount_administrators(self) {
-        let mut done = HashSet::new();
-        while let Err(error) = self.recount(&mut done).await {
-            tracing::warn!(
-                %error,
-                again_in_seconds = PAUSE.as_secs(),
-                "not all administrators are counted anew: until then the lockout guard goes by rows of an older version"
-            );
-            tokio::time::sleep(PAUSE).await;
+    /// done: what fails is tried again. For a task of its own, beside the calls. Several processes may do it at once. It is done twice,
+    /// so long apart ([`RECOUNTED_AFTER`]), before it is written down.
+    pub async fn recount_administrators(self, apart: Duration) {
+        for is_last in [false, true] {
+            let mut done = HashSet::new();
+            let is_needed = loop {
+                match self.recount(&mut done, is_last).await {
+                    Ok(is_needed) => break is_needed,
+                    Err(error) => tracing::warn!(
+                        %error,
+                        again_in_seconds = PAUSE.as_secs(),
+                        "not all administrators are counted anew: until then the lockout guard goes by rows of an older version"
+                    ),
+                }
+                tokio::time::sleep(PAUSE).await;
+            };
+            if is_last || !is_needed {
+                return;
+            }
+            tokio::time::sleep(apart).await;
         }
     }
 
-    /// One attempt, at the clusters that are not done.
-    async fn recount(&self, done: &mut HashSet<ClusterUid>) -> Result<(), StoreError> {
+    /// One attempt, at the clusters that are not done; false where there was nothing to do. The last one writes down that it is done.
+    async fn recount(&self, done: &mut HashSet<ClusterUid>, is_last: bool) -> Result<bool, StoreError> {
         let store = &self.inner.store;
         if is_counted(store.get::<Setting>(Scope::Hub, Setting::ADMINISTRATOR_RULES).await?.as_ref()) {
-            return Ok(());
+            return Ok(false);
         }
         let clusters: Vec<Cluster> = store.list_after(Scope::Hub, "", u32::MAX).await?;
         let mut failed = None;
@@ -55,8 +68,9 @@ impl Mapping {
         match failed {
             Some(error) => Err(error),
             // There is nothing of an older version, and nothing to write down.
-            None if clusters.is_empty() => Ok(()),
-            None => self.counted().await,
+            None if clusters.is_empty() => Ok(false),
+            None if !is_last => Ok(true),
+            None => self.counted().await.map(|()| true),
         }
     }
 
