@@ -25,7 +25,7 @@ mod plain;
 mod shares;
 mod stalled;
 
-pub use bodies::{Bodies, BodyLimits, Counted, Held, Sender};
+pub use bodies::{Bodies, BodyLimits, Counted, Held, Sender, UNCOUNTED_BYTES};
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use guarded::{Guard, Guarded, Refusal};

@@ -24,7 +24,7 @@ use waiting::{Place, Waiting};
 
 /// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
 /// way of none. The limit of open requests bounds these.
-const UNCOUNTED_BYTES: usize = 16 << 10;
+pub const UNCOUNTED_BYTES: usize = 16 << 10;
 /// Most bytes of a refused request that are read before it is answered: a client that is still sending may not see an answer.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
 /// Most bodies that are read only to be dropped; of one more nothing is read, and its connection is closed behind the answer.

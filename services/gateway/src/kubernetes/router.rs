@@ -225,7 +225,9 @@ async fn read<'a, S: Services, B: RequestBody>(
     request: http::Request<B>,
 ) -> Result<Held<'a>, Unread> {
     let config = &gateway.parts.config;
-    let mut body = Headed::of(request.into_body(), config.review_bytes_max);
+    // A longer one may be refused for want of room, in whatever pieces it comes.
+    let read_at_once_max = config.review_bytes_max.min(serve::UNCOUNTED_BYTES);
+    let mut body = Headed::of(request.into_body(), read_at_once_max);
     let read = gateway.known.reviews.take(known::api_server(spoke), &mut body).await;
     if let Err(error) = read {
         strangers::count_shed(error);

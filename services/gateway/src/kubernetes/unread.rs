@@ -39,17 +39,17 @@ pub(super) fn version(bytes: &[u8], group: &'static str) -> ReviewVersion {
     }
 }
 
-/// A body of which the first bytes are kept as they pass, unless they are all.
+/// A body of which the first bytes are kept as they pass, unless they are all and sure to be read.
 pub(super) struct Headed<B> {
     body: B,
     head: Vec<u8>,
-    bytes_max: usize,
+    read_at_once_max: usize,
 }
 
 impl<B: Body<Data = Bytes>> Headed<B> {
-    /// For a body of which at most so many bytes are read.
-    pub(super) fn of(body: B, bytes_max: usize) -> Self {
-        Self { body, head: Vec::new(), bytes_max }
+    /// For a body that is read for certain where it comes in one piece of at most so many bytes.
+    pub(super) fn of(body: B, read_at_once_max: usize) -> Self {
+        Self { body, head: Vec::new(), read_at_once_max }
     }
 
     /// That it was not read, with what was kept.
@@ -74,7 +74,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Headed<B> {
         };
         if let Some(data) = data {
             // Nearly every review comes in one piece, which is read: nothing of it needs room.
-            let is_read = this.head.is_empty() && data.len() <= this.bytes_max && this.body.is_end_stream();
+            let is_read =
+                this.head.is_empty() && data.len() <= this.read_at_once_max && this.body.is_end_stream();
             let room = HEAD_BYTES_MAX.saturating_sub(this.head.len());
             if !is_read {
                 this.head.extend_from_slice(data.get(..room).unwrap_or(data));

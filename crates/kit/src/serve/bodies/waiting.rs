@@ -186,6 +186,10 @@ impl<'a> Place<'a> {
     /// or has lost its place.
     pub(super) fn holds(&mut self, bytes: usize) -> bool {
         let mut state = self.of.state();
+        // Who has no place takes nothing of others for it.
+        if state.kept(self.sender, self.number).is_none() {
+            return false;
+        }
         let more = bytes.saturating_sub(self.bytes);
         loop {
             let own = state.of.get(&self.sender);
@@ -310,6 +314,16 @@ mod tests {
         assert!(!loud[2].holds(81));
         drop((empty, loud, quiet));
         assert!(waiting.state().of.is_empty() && waiting.bytes() == 0, "what is held is given back once");
+    }
+
+    #[test]
+    fn immunity_28_who_has_lost_their_place_takes_nothing_of_others() {
+        let waiting = waiting(10, 10);
+        let mut all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| waiting.take(from(address)));
+        let [first, second, third] = &mut all;
+        assert!(first.holds(50) && second.holds(50) && third.holds(50));
+        assert!(is_lost(first) && !first.holds(51) && !is_lost(second) && !is_lost(third));
+        assert_eq!(waiting.bytes(), 100);
     }
 
     #[test]
